@@ -1,0 +1,258 @@
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/genevadrive/genevadrive/domain/strictjson"
+)
+
+// Action is what an answer asks for.
+type Action string
+
+// The actions (DESIGN section 5).
+const (
+	ActionComplete  Action = "complete"
+	ActionSkip      Action = "skip"
+	ActionReattempt Action = "reattempt"
+	ActionPause     Action = "pause"
+	ActionCancel    Action = "cancel"
+	ActionFinish    Action = "finish"
+	ActionFail      Action = "fail"
+)
+
+var actions = []string{"complete", "skip", "reattempt", "pause", "cancel", "finish", "fail"}
+
+// What is kept of the texts of an answer, in bytes; longer ones are cut.
+const (
+	maxReason    = 2 << 10
+	maxMessage   = 4 << 10
+	maxBacktrace = 64 << 10
+)
+
+// Answer is what a receiver says about a step execution (DESIGN section 5).
+type Answer struct {
+	Action    Action
+	Wait      *time.Duration // reattempt
+	At        *time.Time     // reattempt
+	Reason    string
+	Data      json.RawMessage // a JSON merge patch on the workflow's data; nil: none
+	Next      *NextOptions    // complete, skip
+	Message   string          // fail
+	Backtrace string          // fail
+	Retryable bool            // fail
+}
+
+// NextOptions override the settings of the step that follows.
+type NextOptions struct {
+	Wait     *time.Duration
+	At       *time.Time
+	Queue    string // "": the step's own
+	Priority *int
+}
+
+type answerBody struct {
+	Action    *string         `json:"action"`
+	Wait      *waitValue      `json:"wait"`
+	At        *atValue        `json:"at"`
+	Reason    string          `json:"reason"`
+	Data      json.RawMessage `json:"data"`
+	Next      *nextBody       `json:"next"`
+	Error     *errorBody      `json:"error"`
+	Retryable *bool           `json:"retryable"`
+}
+
+type nextBody struct {
+	Wait     *waitValue `json:"wait"`
+	At       *atValue   `json:"at"`
+	Queue    *string    `json:"queue"`
+	Priority *int       `json:"priority"`
+}
+
+type errorBody struct {
+	Message   string `json:"message"`
+	Backtrace string `json:"backtrace"`
+}
+
+type waitValue time.Duration
+
+func (v *waitValue) UnmarshalText(text []byte) error {
+	d, err := ParseDuration(string(text))
+	*v = waitValue(d)
+	return err
+}
+
+func (v *waitValue) duration() *time.Duration { return (*time.Duration)(v) }
+
+type atValue time.Time
+
+func (v *atValue) UnmarshalText(text []byte) error {
+	t, err := ParseTime(string(text))
+	*v = atValue(t)
+	return err
+}
+
+func (v *atValue) time() *time.Time { return (*time.Time)(v) }
+
+// ParseTime reads an RFC 3339 time and gives it in UTC, in microseconds.
+func ParseTime(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || t.Year() < 1970 || t.Year() > 9000 {
+		return time.Time{}, errors.New(`Write a time as RFC 3339, for example "2026-01-02T03:04:05Z".`)
+	}
+	return t.UTC().Truncate(time.Microsecond), nil
+}
+
+// ParseAnswer reads the body of a 2xx response or a callback. An empty body means complete. The error has
+// the code unreadable_body when the body is not JSON at all, and invalid_answer, with every problem, when it
+// is JSON but no answer. queues are the names that next.queue may have.
+func ParseAnswer(body []byte, queues []string) (*Answer, error) {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return &Answer{Action: ActionComplete}, nil
+	}
+	var b answerBody
+	if err := strictjson.Decode(body, &b); err != nil {
+		return nil, answerError(body, err)
+	}
+	a := b.answer()
+	if problems := b.check(a, queues); len(problems) > 0 {
+		return nil, invalidAnswer(problems)
+	}
+	return a, nil
+}
+
+func answerError(body []byte, err error) error {
+	var fields strictjson.FieldErrors
+	if errors.As(err, &fields) {
+		problems := make([]Problem, len(fields))
+		for i, f := range fields {
+			problems[i] = Problem{Pointer: f.Pointer, Detail: f.Detail}
+		}
+		return invalidAnswer(problems)
+	}
+	if json.Valid(body) {
+		return invalidAnswer([]Problem{{Pointer: "#", Detail: err.Error()}})
+	}
+	return &Error{Code: CodeUnreadableBody, Detail: "The answer is not JSON: " + err.Error()}
+}
+
+func invalidAnswer(problems []Problem) error {
+	texts := make([]string, len(problems))
+	for i, p := range problems {
+		texts[i] = p.Pointer + ": " + p.Detail
+	}
+	return &Error{Code: CodeInvalidAnswer, Problems: problems, Detail: "The body is JSON but no answer. " + strings.Join(texts, " ")}
+}
+
+func (b *answerBody) answer() *Answer {
+	a := &Answer{Action: ActionComplete, Wait: b.Wait.duration(), At: b.At.time(), Reason: cut(b.Reason, maxReason)}
+	if b.Action != nil {
+		a.Action = Action(*b.Action)
+	}
+	if len(b.Data) > 0 && string(b.Data) != "null" {
+		a.Data = b.Data
+	}
+	if b.Next != nil {
+		a.Next = &NextOptions{Wait: b.Next.Wait.duration(), At: b.Next.At.time(), Priority: b.Next.Priority}
+		if b.Next.Queue != nil {
+			a.Next.Queue = *b.Next.Queue
+		}
+	}
+	if b.Error != nil {
+		a.Message, a.Backtrace = cut(b.Error.Message, maxMessage), cut(b.Error.Backtrace, maxBacktrace)
+	}
+	a.Retryable = b.Retryable != nil && *b.Retryable
+	return a
+}
+
+func (b *answerBody) check(a *Answer, queues []string) (problems []Problem) {
+	add := func(pointer, format string, args ...any) {
+		problems = append(problems, Problem{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+	}
+	if !slices.Contains(actions, string(a.Action)) {
+		add("#/action", "Unknown action %q%s; the actions are %s.", cut(string(a.Action), 100), hint(string(a.Action), actions), strings.Join(actions, ", "))
+		return problems
+	}
+	if (a.Wait != nil || a.At != nil) && a.Action != ActionReattempt {
+		add("#/wait", "wait and at go with the action reattempt; to delay the step that follows, write next.wait.")
+	}
+	if a.Wait != nil && a.At != nil {
+		add("#/at", "Give wait or at, not both.")
+	}
+	if (b.Error != nil || b.Retryable != nil) && a.Action != ActionFail {
+		add("#/error", "error and retryable go with the action fail.")
+	}
+	if a.Data != nil && a.Action == ActionFail {
+		add("#/data", "data does not go with the action fail: a failed attempt leaves nothing behind.")
+	}
+	if len(a.Data) > 0 && a.Data[0] != '{' {
+		add("#/data", "data is a JSON merge patch on the workflow's data and must be an object.")
+	}
+	if a.Next == nil {
+		return problems
+	}
+	if a.Action != ActionComplete && a.Action != ActionSkip {
+		add("#/next", "next goes with the actions complete and skip.")
+	}
+	if a.Next.Wait != nil && a.Next.At != nil {
+		add("#/next/at", "Give wait or at, not both.")
+	}
+	if b.Next.Queue != nil && !slices.Contains(queues, a.Next.Queue) {
+		add("#/next/queue", "Unknown queue %q%s; the queues are %s.", cut(a.Next.Queue, 100), hint(a.Next.Queue, queues), strings.Join(queues, ", "))
+	}
+	if p := a.Next.Priority; p != nil && (*p < 0 || *p > 9) {
+		add("#/next/priority", "A priority is 0 (first) to 9.")
+	}
+	return problems
+}
+
+func hint(word string, known []string) string {
+	if near := strictjson.Nearest(word, known); near != "" {
+		return fmt.Sprintf(" (did you mean %q?)", near)
+	}
+	return ""
+}
+
+// cut shortens a text to at most limit bytes, at a character's edge.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "")
+}
+
+func (a *Answer) failure() *Failure {
+	message := a.Message
+	if message == "" {
+		message = a.Reason
+	}
+	if message == "" {
+		message = "The receiver answered that the step has failed."
+	}
+	return &Failure{Retryable: a.Retryable,
+		ExecutionError: ExecutionError{Code: ErrReceiverFailed, Message: message, Backtrace: a.Backtrace}}
+}
+
+// patch gives the workflow's data with the answer's patch applied.
+func (a *Answer) patch(data json.RawMessage) (json.RawMessage, error) {
+	if a.Data == nil {
+		return data, nil
+	}
+	return mergeData(data, a.Data)
+}
+
+func mergeData(data, patch json.RawMessage) (json.RawMessage, error) {
+	merged, err := strictjson.MergePatch(data, patch)
+	if err != nil {
+		return nil, err
+	}
+	if len(merged) > MaxDataBytes {
+		return nil, fmt.Errorf("With this patch the workflow's data would have %d bytes; %d are allowed.", len(merged), MaxDataBytes)
+	}
+	return merged, nil
+}

@@ -1,0 +1,97 @@
+package api
+
+import (
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// The published document is valid OpenAPI 3.1, its examples fit their schemas, and every operation has what
+// the generators of clients and documentation need.
+func TestContract(t *testing.T) {
+	doc, err := openapi3.NewLoader().LoadFromData(Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if doc.OpenAPI != "3.1.0" {
+		t.Errorf("openapi is %s", doc.OpenAPI)
+	}
+	ids := map[string]string{}
+	check := func(where string, op *openapi3.Operation) {
+		if op.OperationID == "" || op.Summary == "" || len(op.Tags) == 0 {
+			t.Errorf("%s lacks an operationId, a summary or a tag", where)
+		}
+		if other, taken := ids[op.OperationID]; taken {
+			t.Errorf("%s and %s share the operationId %s", where, other, op.OperationID)
+		}
+		ids[op.OperationID] = where
+		for status, response := range op.Responses.Map() {
+			for kind, media := range response.Value.Content {
+				if media.Example == nil && len(media.Examples) == 0 {
+					t.Errorf("%s: response %s %s has no example", where, status, kind)
+				}
+			}
+		}
+		if op.RequestBody != nil {
+			for kind, media := range op.RequestBody.Value.Content {
+				if media.Example == nil && len(media.Examples) == 0 {
+					t.Errorf("%s: request %s has no example", where, kind)
+				}
+			}
+		}
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			check(method+" "+path, op)
+		}
+	}
+	for name, item := range doc.Webhooks {
+		for method, op := range item.Operations() {
+			check(method+" "+name, op)
+		}
+	}
+}
+
+// Objects in requests are closed, so that a misspelt property is an error.
+func TestRequestsAreClosed(t *testing.T) {
+	doc, err := openapi3.NewLoader().LoadFromData(Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := doc.Components.Schemas["JsonObject"].Value
+	var walk func(where string, s *openapi3.Schema)
+	walk = func(where string, s *openapi3.Schema) {
+		if s == nil || s == free {
+			return
+		}
+		if len(s.Properties) > 0 && (s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has) {
+			t.Errorf("%s takes unknown properties", where)
+		}
+		for name, p := range s.Properties {
+			walk(where+"/"+name, p.Value)
+		}
+		if s.Items != nil {
+			walk(where+"/items", s.Items.Value)
+		}
+		for _, one := range s.OneOf {
+			walk(where+"/oneOf", one.Value)
+		}
+		if s.AdditionalProperties.Schema != nil {
+			walk(where+"/*", s.AdditionalProperties.Schema.Value)
+		}
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.RequestBody == nil {
+				continue
+			}
+			for _, media := range op.RequestBody.Value.Content {
+				walk(method+" "+path, media.Schema.Value)
+			}
+		}
+	}
+	walk("Answer", doc.Components.Schemas["Answer"].Value)
+}

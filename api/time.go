@@ -1,0 +1,62 @@
+package api
+
+import (
+	"fmt"
+	"time"
+)
+
+// Time is a moment on the wire: RFC 3339 in UTC, always with six decimals. It reads any RFC 3339 time and
+// cuts it to microseconds, which is what the databases keep.
+type Time struct{ time.Time }
+
+// timeLayout is fixed in width, so that times also sort as text.
+const timeLayout = "2006-01-02T15:04:05.000000Z"
+
+// NewTime makes a Time.
+func NewTime(t time.Time) Time { return Time{t.UTC().Truncate(time.Microsecond)} }
+
+// NewTimePtr makes a *Time, nil for nil.
+func NewTimePtr(t *time.Time) *Time {
+	if t == nil {
+		return nil
+	}
+	at := NewTime(*t)
+	return &at
+}
+
+// String gives the form on the wire.
+func (t Time) String() string { return t.UTC().Format(timeLayout) }
+
+// MarshalJSON writes the form on the wire.
+func (t Time) MarshalJSON() ([]byte, error) {
+	b := make([]byte, 0, len(timeLayout)+2)
+	b = append(b, '"')
+	b = t.UTC().AppendFormat(b, timeLayout)
+	return append(b, '"'), nil
+}
+
+// MarshalText writes the form on the wire.
+func (t Time) MarshalText() ([]byte, error) {
+	return t.UTC().AppendFormat(nil, timeLayout), nil
+}
+
+// UnmarshalJSON reads an RFC 3339 time.
+func (t *Time) UnmarshalJSON(b []byte) error {
+	if len(b) < 2 || b[0] != '"' || b[len(b)-1] != '"' {
+		return fmt.Errorf("%s is not an RFC 3339 time", b)
+	}
+	return t.UnmarshalText(b[1 : len(b)-1])
+}
+
+// UnmarshalText reads an RFC 3339 time.
+func (t *Time) UnmarshalText(b []byte) error {
+	at, err := time.Parse(time.RFC3339Nano, string(b))
+	if err != nil {
+		return fmt.Errorf("%q is not an RFC 3339 time", b)
+	}
+	*t = NewTime(at)
+	return nil
+}
+
+// Bind reads a query parameter.
+func (t *Time) Bind(s string) error { return t.UnmarshalText([]byte(s)) }

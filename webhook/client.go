@@ -1,0 +1,133 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Config is what a client is made of.
+type Config struct {
+	Guard     *Guard           // required
+	UserAgent string           // "GenevaDrive/<version>"
+	Now       func() time.Time // nil: time.Now
+	RootCAs   *x509.CertPool   // nil: the system's
+	Resolver  *net.Resolver    // nil: the system's
+}
+
+// Client delivers webhooks. One client serves the whole process, so that connections are shared.
+type Client struct {
+	transport *http.Transport
+	userAgent []string
+	now       func() time.Time
+}
+
+// New makes a client. It panics without a guard: there is no unguarded client.
+func New(cfg Config) *Client {
+	if cfg.Guard == nil {
+		panic("webhook: a client needs a guard")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Client{transport: newTransport(cfg), userAgent: []string{cfg.UserAgent}, now: cfg.Now}
+}
+
+// Close closes the connections nobody uses at the moment.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Delivery is one POST.
+type Delivery struct {
+	URL         string            // http or https, without user information
+	ID          string            // webhook-id, the same for every attempt; no dot
+	Headers     map[string]string // the user's; reserved ones (ReservedHeader) are left out
+	WorkflowID  string
+	Step        string
+	Attempt     int
+	Traceparent string // "" sends none
+	Body        []byte // JSON; must not change until Deliver has returned and its context has ended
+	Secrets     []Secret
+}
+
+// Result is what became of a delivery. A nil Err means a 2xx whose body was read whole: what it says is for
+// the caller to find out, 202 included.
+type Result struct {
+	Status     int         // 0: no status line arrived
+	Header     http.Header // of the response; nil without one
+	Body       []byte      // of a 2xx at most MaxAnswerBytes, not decompressed; else its beginning
+	Duration   time.Duration
+	RetryAfter time.Duration // asked for by a 429 or 503; 0 if not, at most MaxRetryAfter
+	Err        *DeliveryError
+}
+
+// Deliver sends d once and never again, follows no redirect, and takes no longer than ctx allows, reading
+// the response included. Errors are in Result.Err; see DeliveryError for the codes.
+func (c *Client) Deliver(ctx context.Context, d Delivery) Result {
+	start := c.now()
+	req, refused := c.request(ctx, &d, start)
+	if refused != nil {
+		return Result{Err: refused}
+	}
+	// The transport itself rather than an http.Client: that would add redirects, cookies and credentials
+	// from the URL, which are not wanted.
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		took := c.now().Sub(start)
+		return Result{Duration: took, Err: classify(ctx, err, took)}
+	}
+	result := c.receive(ctx, resp, start)
+	_ = resp.Body.Close()
+	return result
+}
+
+func (c *Client) request(ctx context.Context, d *Delivery, now time.Time) (*http.Request, *DeliveryError) {
+	target, err := url.Parse(d.URL)
+	if err != nil || target.Hostname() == "" || (target.Scheme != "http" && target.Scheme != "https") {
+		return nil, errBadURL
+	}
+	if target.User != nil {
+		return nil, errUserInfo
+	}
+	// No GetBody: with it the transport may send the body a second time by itself.
+	req := &http.Request{
+		Method: http.MethodPost, URL: target, Host: target.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header:        c.header(d, now),
+		Body:          http.NoBody,
+		ContentLength: int64(len(d.Body)),
+	}
+	if len(d.Body) > 0 {
+		req.Body = io.NopCloser(bytes.NewReader(d.Body))
+	}
+	return req.WithContext(ctx), nil
+}
+
+func (c *Client) receive(ctx context.Context, resp *http.Response, start time.Time) Result {
+	result := Result{Status: resp.StatusCode, Header: resp.Header}
+	success := resp.StatusCode >= 200 && resp.StatusCode <= 299
+	limit := int64(maxErrorBodyBytes)
+	if success {
+		limit = MaxAnswerBytes
+	}
+	var err error
+	if resp.StatusCode >= 200 { // after 101 what follows is no body
+		result.Body, err = readBody(resp, limit)
+	}
+	now := c.now()
+	result.Duration = now.Sub(start)
+	switch {
+	case !success:
+		result.Err = classifyStatus(ctx, resp, err)
+	case err != nil:
+		result.Err = classify(ctx, err, result.Duration)
+	}
+	if result.Status == http.StatusTooManyRequests || result.Status == http.StatusServiceUnavailable {
+		result.RetryAfter = ParseRetryAfter(resp.Header.Get("Retry-After"), now)
+	}
+	return result
+}

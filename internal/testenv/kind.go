@@ -80,11 +80,10 @@ var ErrNotInstalled = errors.New("not installed")
 func newKind(k Kind) *Kind {
 	kind := &k
 	kind.shared = sync.OnceValues(func() (string, error) {
-		switch url := os.Getenv(kind.Env); url {
-		case "":
-		case Off:
-			return "", fmt.Errorf("%s=%s: %w", kind.Env, Off, ErrNotInstalled)
-		default:
+		if err := kind.off(); err != nil {
+			return "", err
+		}
+		if url := os.Getenv(kind.Env); url != "" {
 			return url, nil
 		}
 		server, err := kind.launch(false, nil)
@@ -95,6 +94,14 @@ func newKind(k Kind) *Kind {
 		return server.URL, nil
 	})
 	return kind
+}
+
+// off is an error if the environment says that there is no server of this kind.
+func (k *Kind) off() error {
+	if os.Getenv(k.Env) == Off {
+		return fmt.Errorf("%s=%s: %w", k.Env, Off, ErrNotInstalled)
+	}
+	return nil
 }
 
 // Installed says whether a private server of this kind can be started here.

@@ -66,7 +66,11 @@ func StartRedis(tb TB, settings ...string) *Server {
 // not run, or as failed when CI=true.
 func (k *Kind) Start(tb TB, settings ...string) *Server {
 	tb.Helper()
-	server, err := k.launch(true, settings)
+	var server *Server
+	err := k.off()
+	if err == nil {
+		server, err = k.launch(true, settings)
+	}
 	if err != nil {
 		k.notRun(tb, err)
 		return nil

@@ -1,0 +1,68 @@
+# GenevaDrive. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# What `go test` is given: PKG narrows the packages, TESTFLAGS adds flags, for example
+#   make test PKG=./engine/ TESTFLAGS='-run Settle -v'
+PKG ?= ./...
+TESTFLAGS ?=
+FUZZTIME ?= 30s
+
+.PHONY: help build run demo test race lint generate generate-check vulncheck fuzz fuzz-short clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/genevadrive, a static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/genevadrive ./cmd/server
+
+run: build ## Build and start the service on its embedded default (SQLite, no Redis), to stay
+	./bin/genevadrive serve
+
+demo: ## Run a three-step workflow from start to end and watch it; needs Go alone
+	@go run ./examples/demo
+
+test: bin/testservers ## Run every test on real PostgreSQL, MariaDB, Redis and SQLite (PKG=, TESTFLAGS=)
+	@bin/testservers go test -count=1 -timeout 10m $(TESTFLAGS) $(PKG)
+
+race: bin/testservers ## The same under the race detector; needs a C compiler
+	@CGO_ENABLED=1 bin/testservers go test -race -count=1 -timeout 30m $(TESTFLAGS) $(PKG)
+
+lint: ## gofmt, go vet, staticcheck, and go mod tidy as a check
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+		if [ -n "$$unformatted" ]; then echo "gofmt -w would change:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+
+generate: ## Write again what is generated: server types, documentation tables
+	go generate ./...
+
+generate-check: ## Fail if make generate changes anything
+	@before=$$(git status --porcelain; git diff); \
+	$(MAKE) --no-print-directory generate; \
+	after=$$(git status --porcelain; git diff); \
+	if [ "$$before" != "$$after" ]; then \
+		echo "generated files are not up to date; run make generate and commit:"; git status --short; exit 1; fi
+
+vulncheck: ## Look for known vulnerabilities, where their database can be reached
+	@internal/tools/vulncheck
+
+fuzz: ## Run every fuzz test for FUZZTIME (30s) each
+	@go test -list '^Fuzz' $(PKG) | awk '/^Fuzz/ {names[n++] = $$1} $$1 == "ok" {for (i = 0; i < n; i++) print $$2, names[i]; n = 0}' | \
+	while read -r package name; do \
+		echo "$$package $$name"; go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; done
+
+fuzz-short: ## Run every fuzz test for 5 s each
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=5s
+
+clean: ## Remove what was built
+	rm -rf bin coverage.out
+
+.PHONY: bin/testservers
+bin/testservers:
+	@go build -o $@ ./internal/tools/testservers

@@ -223,7 +223,7 @@ func TestDeliverDoesNotDecompress(t *testing.T) {
 	var bomb bytes.Buffer
 	zip, _ := gzip.NewWriterLevel(&bomb, gzip.BestCompression)
 	zeros := make([]byte, 1<<20)
-	for range 64 {
+	for range 4 {
 		zip.Write(zeros)
 	}
 	zip.Close()

@@ -1,0 +1,234 @@
+package persistence
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun/dialect/mysqldialect"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"github.com/uptrace/bun/schema"
+	modernc "modernc.org/sqlite"
+)
+
+// lockWait bounds how long a statement waits for a row or key that another transaction holds.
+const lockWait = 5 * time.Second
+
+// dialect is everything that differs between the databases. Times are given to all of them as time.Time:
+// SQLite keeps them as microseconds since 1970.
+type dialect struct {
+	name      string
+	address   string // what errors call the database
+	oneFile   bool   // SQLite: the transaction is the lock, there is one writer
+	connector driver.Connector
+	reader    driver.Connector // SQLite: of the readers; nil for a database in memory
+	bun       schema.Dialect
+
+	numbered       bool   // placeholders are $1, $2, …
+	statementClock string // constant within a statement; "": the injected clock
+	rowClock       string // read once a row has been locked; "": the injected clock
+	forUpdate      string // ends a locking read of w and e
+	forUpdateW     string // ends a locking read of w
+	forUpdateE     string // ends a locking read of e
+	skipLocked     string // after forUpdate
+	join           string // workflows first, so that they are locked first
+	guard          func(column string) string
+
+	tableExists   string // with the name of a table: one row if it is there
+	migrationLock string // waits for and takes the lock on the schema, for the session
+}
+
+// postgres takes Bun's queries in the simple protocol: with its arguments inlined, each would be prepared anew.
+func postgres(databaseURL string) (dialect, error) {
+	cfg, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return dialect{}, errors.New("the database URL is not one of PostgreSQL: use postgres://user:password@host:port/database?sslmode=…")
+	}
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	cfg.ConnectTimeout = connectTimeout
+	for name, value := range map[string]string{
+		"application_name":                    "genevadrive",
+		"TimeZone":                            "UTC",
+		"default_transaction_isolation":       "read committed",
+		"lock_timeout":                        strconv.FormatInt(lockWait.Milliseconds(), 10),
+		"idle_in_transaction_session_timeout": "15000", // a stopped server must not hold its locks
+		"standard_conforming_strings":         "on",    // the simple protocol quotes by it
+	} {
+		if _, given := cfg.RuntimeParams[name]; !given {
+			cfg.RuntimeParams[name] = value
+		}
+	}
+	return dialect{
+		name:      "postgres",
+		address:   fmt.Sprintf("postgres://%s:%d/%s", cfg.Host, cfg.Port, cfg.Database),
+		connector: stdlib.GetConnector(*cfg),
+		bun:       pgdialect.New(),
+
+		numbered:       true,
+		statementClock: "statement_timestamp()",
+		rowClock:       "clock_timestamp()",
+		forUpdate:      "FOR UPDATE OF w, e",
+		forUpdateW:     "FOR UPDATE OF w",
+		forUpdateE:     "FOR UPDATE OF e",
+		skipLocked:     "SKIP LOCKED",
+		join:           "JOIN",
+		// An expression the planner cannot reason about: compared bare, the state would let it pick a partial
+		// index instead of the primary key while its statistics think that one empty (docs/decisions/0012).
+		guard: func(column string) string { return "(" + column + " || '')" },
+
+		tableExists:   "SELECT 1 WHERE to_regclass(?) IS NOT NULL",
+		migrationLock: "SELECT set_config('lock_timeout', '0', false), pg_advisory_lock(7161512880194112)",
+	}, nil
+}
+
+// mariadb is MySQL 8 and MariaDB, in the SQL both understand.
+func mariadb(databaseURL string) (dialect, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil || u.Host == "" || strings.Trim(u.Path, "/") == "" {
+		return dialect{}, errors.New("the database URL is not one of MySQL: use mysql://user:password@host:port/database?option=value")
+	}
+	cfg, err := mysql.ParseDSN("/?" + u.RawQuery)
+	if err != nil {
+		return dialect{}, fmt.Errorf("the options of the database URL: %w", err)
+	}
+	cfg.Net, cfg.Addr, cfg.DBName = "tcp", u.Host, strings.Trim(u.Path, "/")
+	if u.Port() == "" {
+		cfg.Addr += ":3306"
+	}
+	cfg.User = u.User.Username()
+	cfg.Passwd, _ = u.User.Password()
+	cfg.Loc, cfg.ParseTime = time.UTC, true
+	cfg.ClientFoundRows = true // a guarded update that changes nothing must count its row
+	cfg.RejectReadOnly = true  // a demoted primary: connect anew
+	cfg.InterpolateParams = true
+	cfg.Collation = "utf8mb4_bin"
+	cfg.Timeout = connectTimeout
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return dialect{}, fmt.Errorf("the options of the database URL: %w", err)
+	}
+	return dialect{
+		name:      "mysql",
+		address:   addressOf(u),
+		connector: sessionConnector{connector},
+		bun:       mysqldialect.New(mysqldialect.WithTimeLocation("UTC")),
+
+		statementClock: "UTC_TIMESTAMP(6)",
+		rowClock:       "SYSDATE(6)", // in the session's time zone, UTC
+		forUpdate:      "FOR UPDATE",
+		forUpdateW:     "FOR UPDATE",
+		forUpdateE:     "FOR UPDATE",
+		skipLocked:     "SKIP LOCKED",
+		join:           "STRAIGHT_JOIN",
+		guard:          func(column string) string { return column },
+
+		tableExists:   "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
+		migrationLock: "SELECT GET_LOCK(CONCAT('geneva_drive_migrations ', DATABASE()), 600)",
+	}, nil
+}
+
+// sessionConnector sets up each session of MySQL. MariaDB and MySQL 8 name the isolation level differently as
+// a variable, so that it is a statement; what stands in /*M! */ only MariaDB reads.
+type sessionConnector struct{ driver.Connector }
+
+func (c sessionConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, set := range []string{
+		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+		"SET time_zone = '+00:00', innodb_lock_wait_timeout = " + strconv.Itoa(int(lockWait.Seconds())) +
+			", sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'" +
+			"/*M! , idle_transaction_timeout = 15 */",
+	} {
+		if _, err := conn.(driver.ExecerContext).ExecContext(ctx, set, nil); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+	}
+	return conn, nil
+}
+
+// sqlite has one writer whose transactions begin by taking the write lock.
+func sqlite(databaseURL string) (dialect, error) {
+	path, options, _ := strings.Cut(strings.TrimPrefix(databaseURL, "sqlite:"), "?")
+	path = strings.TrimPrefix(path, "//")
+	if path == "" || options != "" {
+		return dialect{}, errors.New("the database URL is not one of SQLite: use sqlite:path, without options")
+	}
+	memory := path == ":memory:"
+	shared := url.Values{
+		"_pragma": {
+			"busy_timeout(" + strconv.FormatInt(lockWait.Milliseconds(), 10) + ")",
+			"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+		},
+		"_time_integer_format": {"unix_micro"},
+	}
+	// A name that starts with "file:" would be read as a URI: no path of a user's needs escaping this way.
+	name := path
+	if strings.HasPrefix(name, "file:") {
+		name = "./" + name
+	}
+	if strings.Contains(name, "?") {
+		return dialect{}, errors.New("the path of an SQLite database cannot hold a question mark")
+	}
+	connector, err := modernc.NewConnector(name + "?_txlock=immediate&" + shared.Encode())
+	if err != nil {
+		return dialect{}, fmt.Errorf("the database URL: %w", err)
+	}
+	d := dialect{
+		name:      "sqlite",
+		address:   "sqlite:" + path,
+		oneFile:   true,
+		connector: connector,
+		bun:       microsDialect{sqlitedialect.New()},
+		join:      "JOIN",
+		guard:     func(column string) string { return "+" + column },
+
+		tableExists: "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
+	}
+	if !memory {
+		if d.reader, err = modernc.NewConnector(name + "?_query_only=1&" + shared.Encode()); err != nil {
+			return dialect{}, fmt.Errorf("the database URL: %w", err)
+		}
+	}
+	return d, nil
+}
+
+// microsDialect writes times as SQLite's rows keep them.
+type microsDialect struct{ *sqlitedialect.Dialect }
+
+// AppendTime implements schema.Dialect.
+func (microsDialect) AppendTime(b []byte, t time.Time) []byte {
+	return strconv.AppendInt(b, t.UnixMicro(), 10)
+}
+
+// bind turns the ? of a statement into the placeholders of the dialect. The statement holds no other ?.
+func (d *dialect) bind(query string) string {
+	if !d.numbered {
+		return query
+	}
+	var b strings.Builder
+	b.Grow(len(query) + 64)
+	n := 0
+	for i := range len(query) {
+		if query[i] != '?' {
+			b.WriteByte(query[i])
+			continue
+		}
+		n++
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(n))
+	}
+	return b.String()
+}

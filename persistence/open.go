@@ -1,0 +1,123 @@
+package persistence
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// defaultMaxConns is enough for single commits to keep two cores of a database busy; grouped ones need less.
+const defaultMaxConns = 20
+
+// connectTimeout bounds the first contact with the database.
+const connectTimeout = 10 * time.Second
+
+// Open connects to the database. It neither makes nor checks the schema: see Migrate and CheckSchema. Errors
+// name the server but never the password.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
+	d, err := dialectOf(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dialect: d, now: cfg.Now, log: cfg.Logger}
+	if d.oneFile {
+		err = s.openSQLite(ctx)
+	} else {
+		err = s.openServer(ctx, cfg.MaxConns)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// dialectOf reads the scheme of a database URL.
+func dialectOf(databaseURL string) (dialect, error) {
+	scheme, _, found := strings.Cut(databaseURL, ":")
+	if !found {
+		return dialect{}, fmt.Errorf("the database URL has no scheme: use sqlite:path, postgres://… or mysql://…")
+	}
+	switch scheme {
+	case "sqlite":
+		return sqlite(databaseURL)
+	case "postgres", "postgresql":
+		return postgres(databaseURL)
+	case "mysql", "mariadb":
+		return mariadb(databaseURL)
+	}
+	return dialect{}, fmt.Errorf("the database URL has the unknown scheme %q: use sqlite:path, postgres://… or mysql://…", scheme)
+}
+
+func (s *Store) openServer(ctx context.Context, maxConns int) error {
+	pool := sql.OpenDB(s.dialect.connector)
+	pool.SetMaxOpenConns(maxConns)
+	pool.SetMaxIdleConns(maxConns)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	if err := s.firstContact(ctx, pool); err != nil {
+		return err
+	}
+	lease := sql.OpenDB(s.dialect.connector)
+	lease.SetMaxOpenConns(1)
+	s.db = bun.NewDB(pool, s.dialect.bun)
+	s.read = s.db
+	s.lease = bun.NewDB(lease, s.dialect.bun)
+	return nil
+}
+
+// openSQLite opens the one writer and, unless the database is in memory and so visible to one connection
+// only, a pool of readers.
+func (s *Store) openSQLite(ctx context.Context) error {
+	writer := sql.OpenDB(s.dialect.connector)
+	writer.SetMaxOpenConns(1)
+	writer.SetMaxIdleConns(1)
+	if err := s.firstContact(ctx, writer); err != nil {
+		return err
+	}
+	s.db = bun.NewDB(writer, s.dialect.bun)
+	s.read, s.lease = s.db, s.db
+	if s.dialect.reader != nil {
+		readers := sql.OpenDB(s.dialect.reader)
+		readers.SetMaxOpenConns(4)
+		readers.SetMaxIdleConns(4)
+		s.read = bun.NewDB(readers, s.dialect.bun)
+	}
+	return nil
+}
+
+// firstContact makes sure that the database is there; it closes the pool if not.
+func (s *Store) firstContact(ctx context.Context, pool *sql.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if err := pool.PingContext(ctx); err != nil {
+		_ = pool.Close()
+		return fmt.Errorf("the database %s cannot be reached: %w", s.dialect.address, unavailable(err))
+	}
+	return nil
+}
+
+// Checkpoint moves what SQLite's log holds into the database file and empties the log, so that it does not
+// grow. It does nothing on the other databases.
+func (s *Store) Checkpoint(ctx context.Context) error {
+	if !s.dialect.oneFile {
+		return nil
+	}
+	_, err := s.db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return err
+}
+
+// addressOf is a database URL without its secrets.
+func addressOf(u *url.URL) string { return u.Scheme + "://" + u.Host + u.Path }

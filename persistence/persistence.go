@@ -1,0 +1,73 @@
+// Package persistence keeps the service's rows in PostgreSQL, MySQL/MariaDB or SQLite. Above all it is the one
+// write path (Apply, ApplyBatch, Create): lock, read, ask a pure decision of the domain, save what it says.
+//
+// It decides nothing: which state follows which is the domain's, when to write and what to ring is the
+// engine's. What differs by SQL dialect is in dialect.go. It never calls the network but for the database.
+package persistence
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
+)
+
+// Config says where the database is and what the store is given to work with.
+type Config struct {
+	URL      string           // sqlite:path, postgres://…, mysql://…
+	MaxConns int              // of the main pool; 0: 20. SQLite always has one writer
+	Now      func() time.Time // the clock where the database is SQLite; nil: time.Now
+	Logger   *slog.Logger     // nil: slog.Default
+}
+
+// Store is the service's database. Its methods may be called from any goroutine.
+type Store struct {
+	dialect dialect
+	db      *bun.DB // writes, and reads where the database has no pool of its own for them
+	read    *bun.DB // reads outside of write transactions
+	lease   *bun.DB // the server lease: one connection, so that a heartbeat never waits for the main pool
+	now     func() time.Time
+	log     *slog.Logger
+}
+
+// Dialect names the SQL dialect: postgres, mysql or sqlite.
+func (s *Store) Dialect() string { return s.dialect.name }
+
+// Ping tells whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.read.PingContext(ctx); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// Stats are those of the main pool.
+func (s *Store) Stats() sql.DBStats { return s.db.Stats() }
+
+// Close closes every connection.
+func (s *Store) Close() error {
+	errs := []error{s.db.Close()}
+	if s.read != s.db {
+		errs = append(errs, s.read.Close())
+	}
+	if s.lease != s.db {
+		errs = append(errs, s.lease.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// clock is the time of the statement it stands in, by the database's clock, as an argument of a Bun query.
+// Unlike the clock of the write path it is constant within the statement, so that an index can use it.
+func (s *Store) clock() schema.QueryAppender {
+	if s.dialect.statementClock == "" {
+		return bun.SafeQuery("?", s.clockNow())
+	}
+	return bun.SafeQuery(s.dialect.statementClock)
+}
+
+// clockNow is the injected clock at the precision of a row.
+func (s *Store) clockNow() time.Time { return s.now().UTC().Truncate(time.Microsecond) }

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -11,7 +12,10 @@ const FormatVersion = 1
 
 // Limits of a definition (DESIGN section 6).
 const (
-	MaxSteps         = 1000
+	MaxSourceBytes   = 1 << 20 // of the document as it was sent
+	MaxResolvedBytes = 4 << 20 // of the definition as it is stored
+	MaxParamsBytes   = 16 << 10
+	MaxSteps         = 1000 // repetitions counted
 	MaxDataBytes     = 256 << 10
 	MaxDuration      = 10 * 365 * 24 * time.Hour
 	DefaultQueue     = "default"
@@ -22,15 +26,38 @@ const (
 
 // Definition is a workflow type as registered: resolved (extends, order, inheritance of settings), validated
 // and immutable per (Type, Version). Every setting a step can inherit has been resolved into the step.
+//
+// Its JSON is what is stored; UnmarshalDefinition reads it back.
 type Definition struct {
 	Type          string               `json:"type"`
 	Version       int                  `json:"-"`
 	Format        int                  `json:"-"`
+	Source        json.RawMessage      `json:"-"`                 // the document as its author wrote it, as JSON with sorted keys
+	Extends       []Ancestor           `json:"extends,omitempty"` // parent, grandparent, …
+	Settings      Settings             `json:"settings,omitzero"` // the parent's included: what a child starts from
 	AllowMultiple bool                 `json:"allow_multiple,omitempty"`
 	CancelIf      []Condition          `json:"cancel_if,omitempty"`
 	Conditions    map[string]Condition `json:"conditions,omitempty"`
 	Hooks         Hooks                `json:"hooks,omitzero"`
 	Steps         []Step               `json:"steps"`
+
+	programs *programs // compiled expressions; nil: each evaluation compiles
+}
+
+// Ancestor is a definition that another one extends, in the version its settings were taken from.
+type Ancestor struct {
+	Type    string `json:"type"`
+	Version int    `json:"version"`
+}
+
+// Settings are what both a definition and a step may say; the step's win. A zero field says nothing.
+type Settings struct {
+	Webhook         *Webhook       `json:"webhook,omitempty"`
+	Queue           string         `json:"queue,omitempty"`
+	Priority        *int           `json:"priority,omitempty"`
+	OnException     *OnException   `json:"on_exception,omitempty"`
+	Retry           *Retry         `json:"retry,omitempty"` // its zero fields say nothing
+	CallbackTimeout *time.Duration `json:"callback_timeout,omitempty"`
 }
 
 // Step is one step of a definition with all its effective settings.
@@ -66,7 +93,7 @@ const (
 	DefaultMaxInFlight    = 64
 )
 
-// Hooks are the definition's hooks as written.
+// Hooks are the definition's hooks as written, merged over the parent's. Step.Hook has them resolved.
 type Hooks struct {
 	BeforeStepStarts *Webhook `json:"before_step_starts,omitempty"`
 }
@@ -108,6 +135,11 @@ type Retry struct {
 
 // DefaultRetry rides out an outage of several hours (DESIGN section 5).
 var DefaultRetry = Retry{MaxAttempts: 12, Initial: 5 * time.Second, Multiplier: 4, Max: time.Hour}
+
+// UsesCallbacks reports whether a step takes late answers, for which the server must know its public URL.
+func (d *Definition) UsesCallbacks() bool {
+	return slices.ContainsFunc(d.Steps, func(s Step) bool { return s.CallbackTimeout > 0 })
+}
 
 // Step gives the step of that name and its position, or ok=false.
 func (d *Definition) Step(name string) (step *Step, index int, ok bool) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/genevadrive/genevadrive/domain/strictjson"
 )
@@ -19,7 +20,7 @@ func ReadError(err error, code Code) *Error {
 	case errors.As(err, &faults):
 		problems := make([]Problem, len(faults))
 		for i, f := range faults {
-			problems[i] = Problem{Pointer: f.Pointer, Detail: f.Detail}
+			problems[i] = Problem{Pointer: f.Pointer, Detail: sentence(f.Detail)}
 		}
 		return WithProblems(code, problems)
 	}
@@ -33,7 +34,7 @@ func WithProblems(code Code, problems []Problem) *Error {
 		detail = where + ": " + detail
 	}
 	if more := len(problems) - 1; more > 0 {
-		detail += fmt.Sprintf(" (and %d more)", more)
+		detail += fmt.Sprintf(" (And %d more.)", more)
 	}
 	return &Error{Code: code, Detail: detail, Problems: problems}
 }
@@ -60,7 +61,7 @@ func (l *problemList) add(at place, format string, args ...any) {
 		l.more++
 		return
 	}
-	l.found = append(l.found, Problem{Pointer: string(at), Detail: fmt.Sprintf(format, args...)})
+	l.found = append(l.found, Problem{Pointer: string(at), Detail: sentence(fmt.Sprintf(format, args...))})
 }
 
 // err is nil when nothing was found.
@@ -70,9 +71,23 @@ func (l *problemList) err(code Code) error {
 	}
 	e := WithProblems(code, l.found)
 	if l.more > 0 {
-		e.Detail += fmt.Sprintf("; %d further problems are not listed", l.more)
+		e.Detail += fmt.Sprintf(" %d further problems are not listed.", l.more)
 	}
 	return e
+}
+
+// sentence makes one of a message: a capital at its start, a full stop at its end.
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	if c := s[0]; c >= 'a' && c <= 'z' {
+		s = string(c-'a'+'A') + s[1:]
+	}
+	if !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "?") && !strings.HasSuffix(s, "…") {
+		s += "."
+	}
+	return s
 }
 
 // didYouMean is a hint for a misspelt word, empty when nothing comes close.

@@ -1,0 +1,130 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// Anonymous is the key name of every request when no keys are configured.
+const Anonymous = "anonymous"
+
+// Key is an API key and the name that logs and idempotency keys know it by.
+type Key struct {
+	Name   string
+	Secret string
+}
+
+// ParseKeys reads "name:key,name:key". A key has at least 16 visible characters; names and keys are unique.
+func ParseKeys(text string) ([]Key, error) {
+	var keys []Key
+	names, secrets := map[string]bool{}, map[string]bool{}
+	for i, entry := range strings.Split(text, ",") {
+		if entry = strings.TrimSpace(entry); entry == "" {
+			continue
+		}
+		name, secret, ok := strings.Cut(entry, ":")
+		switch {
+		case !ok || domain.CheckName(name) != nil:
+			return nil, fmt.Errorf("API key %d has no proper name; write name:key, the name starting with a letter", i+1)
+		case len(secret) < 16 || strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }):
+			return nil, fmt.Errorf("API key %s must have at least 16 visible characters", name)
+		case names[name]:
+			return nil, fmt.Errorf("two API keys are named %s", name)
+		case secrets[secret]:
+			return nil, fmt.Errorf("API key %s is the same as another", name)
+		}
+		names[name], secrets[secret] = true, true
+		keys = append(keys, Key{Name: name, Secret: secret})
+	}
+	return keys, nil
+}
+
+// KeyName is the name of the API key a request came with; it scopes idempotency keys.
+func KeyName(ctx context.Context) string { return infoOf(ctx).keyName }
+
+// keyring knows the configured keys by hash, so that comparing takes the same time for every wrong key.
+type keyring struct {
+	names  []string
+	hashes [][sha256.Size]byte
+}
+
+func newKeyring(keys []Key) keyring {
+	var k keyring
+	for _, key := range keys {
+		k.names = append(k.names, key.Name)
+		k.hashes = append(k.hashes, sha256.Sum256([]byte(key.Secret)))
+	}
+	return k
+}
+
+// open reports that no key is asked for.
+func (k keyring) open() bool { return len(k.names) == 0 }
+
+// find gives the name of a key, looking at all of them whichever it is.
+func (k keyring) find(secret string) (name string, ok bool) {
+	hash := sha256.Sum256([]byte(secret))
+	found := -1
+	for i := range k.hashes {
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(hash[:], k.hashes[i][:]), i, found)
+	}
+	if found < 0 {
+		return "", false
+	}
+	return k.names[found], true
+}
+
+// authenticate lets a request pass that names a known key in "Authorization: Bearer". Without keys it lets
+// those pass that were sent to this machine by a name of this machine: a web page that has its own name
+// point here (DNS rebinding) must not control a server left open for local use.
+func authenticate(keys keyring, p problems) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			info := infoOf(r.Context())
+			if keys.open() {
+				if !isLocalName(r.Host) {
+					p.write(w, r, domain.Errorf(domain.CodeForbidden,
+						"Without API keys the server answers only to localhost; set GENEVADRIVE_API_KEYS to use it under another name."))
+					return
+				}
+				info.keyName = Anonymous
+				next.ServeHTTP(w, r)
+				return
+			}
+			scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+			if !strings.EqualFold(scheme, "Bearer") {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="genevadrive"`)
+				p.write(w, r, domain.Errorf(domain.CodeUnauthorized, "Send Authorization: Bearer with an API key."))
+				return
+			}
+			name, ok := keys.find(strings.TrimSpace(secret))
+			if !ok {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="genevadrive", error="invalid_token"`)
+				p.write(w, r, domain.Errorf(domain.CodeUnauthorized, "The API key is not one this server knows."))
+				return
+			}
+			info.keyName = name
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// isLocalName reports whether a Host header names this machine's loopback.
+func isLocalName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}

@@ -1,0 +1,158 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// requestTimeout bounds the work for one request; a database that hangs longer is unavailable.
+const requestTimeout = 30 * time.Second
+
+// clientGone is what the access log says in place of a code when the client did not wait for the answer.
+const clientGone = "client_gone"
+
+// statusClientGone is the status in the access log then; nothing is sent.
+const statusClientGone = 499
+
+// requestInfo is what the edge learns about a request; it is filled in on the way inwards.
+type requestInfo struct {
+	id          string
+	keyName     string
+	traceparent string
+	mediaType   string
+	code        string // of the problem it was answered with
+}
+
+type infoKey struct{}
+
+func infoOf(ctx context.Context) *requestInfo {
+	if info, ok := ctx.Value(infoKey{}).(*requestInfo); ok {
+		return info
+	}
+	return &requestInfo{}
+}
+
+// RequestID is the id of a request, which its response carries as x-request-id.
+func RequestID(ctx context.Context) string { return infoOf(ctx).id }
+
+// BodyMediaType is the media type of a request's body, without parameters: one that its operation reads.
+func BodyMediaType(ctx context.Context) string { return infoOf(ctx).mediaType }
+
+// Traceparent is the W3C trace context of a request, "" if it came without a proper one.
+func Traceparent(ctx context.Context) string { return infoOf(ctx).traceparent }
+
+var (
+	traceparentForm = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+	requestIDForm   = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
+)
+
+// identify gives each request its id: the client's own if it sent a proper one, else a new one.
+func identify(newID func() string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			info := &requestInfo{id: r.Header.Get("X-Request-Id")}
+			if !requestIDForm.MatchString(info.id) {
+				info.id = newID()
+			}
+			if trace := r.Header.Get("Traceparent"); traceparentForm.MatchString(trace) {
+				info.traceparent = trace
+			}
+			h := w.Header()
+			h.Set("X-Request-Id", info.id)
+			h.Set("X-Content-Type-Options", "nosniff")
+			h.Set("Cache-Control", "no-store")
+			h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+			ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), infoKey{}, info), requestTimeout)
+			defer cancel()
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+}
+
+// logAccess writes one line per request: probes and scrapes at debug, the rest at info.
+func logAccess(log *slog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			started := time.Now()
+			ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			defer func() {
+				ctx := r.Context()
+				level := slog.LevelInfo
+				if !strings.HasPrefix(r.URL.Path, "/v1/") {
+					level = slog.LevelDebug
+				}
+				if !log.Enabled(ctx, level) {
+					return
+				}
+				info := infoOf(ctx)
+				status := ww.Status()
+				if info.code == clientGone {
+					status = statusClientGone
+				}
+				attrs := []slog.Attr{
+					slog.String("request_id", info.id),
+					slog.String("method", r.Method),
+					slog.String("path", r.URL.Path),
+					slog.String("route", chi.RouteContext(ctx).RoutePattern()),
+					slog.Int("status", status),
+					slog.Int("bytes", ww.BytesWritten()),
+					slog.Duration("duration", time.Since(started)),
+					slog.String("key", info.keyName),
+					slog.String("remote", r.RemoteAddr),
+				}
+				if info.code != "" {
+					attrs = append(attrs, slog.String("code", info.code))
+				}
+				log.LogAttrs(ctx, level, "request", attrs...)
+			}()
+			next.ServeHTTP(ww, r)
+		})
+	}
+}
+
+// wroteAlready reports whether the status of a response is out.
+func wroteAlready(w http.ResponseWriter) bool {
+	ww, ok := w.(middleware.WrapResponseWriter)
+	return ok && ww.Status() != 0
+}
+
+// recoverPanic turns a panic into a 500 and a log entry with its stack.
+func recoverPanic(p problems) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() {
+				fault := recover()
+				if fault == nil {
+					return
+				}
+				if fault == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so too
+					panic(fault)
+				}
+				p.log.ErrorContext(r.Context(), "panic while serving a request", "request_id", RequestID(r.Context()),
+					"panic", fault, "stack", string(debug.Stack()))
+				p.write(w, r, fmt.Errorf("panic: %v", fault))
+			}()
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// refuseForeignPages keeps web pages of other sites from having a browser send requests here.
+func refuseForeignPages(p problems) func(http.Handler) http.Handler {
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.write(w, r, domain.Errorf(domain.CodeForbidden, "The server takes no requests from web pages of another origin."))
+	}))
+	return guard.Handler
+}

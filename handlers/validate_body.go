@@ -1,0 +1,104 @@
+package handlers
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/domain/strictjson"
+)
+
+// MaxBodyBytes is the largest request body.
+const MaxBodyBytes = 1 << 20
+
+const idempotencyHeader = "Idempotency-Key"
+
+// checkIdempotencyKey refuses what is not one proper key; the handler reads it again.
+func checkIdempotencyKey(op *operation, h http.Header) error {
+	given := h.Values(idempotencyHeader)
+	switch {
+	case !op.idempotent || len(given) == 0:
+		return nil
+	case len(given) > 1:
+		return &domain.Error{Code: domain.CodeInvalidIdempotencyKey, Detail: "The request has more than one Idempotency-Key."}
+	}
+	_, err := domain.ParseIdempotencyKey(given[0])
+	return err
+}
+
+// checkBody reads the body once, checks it, and leaves it in the request for the generated code to decode.
+func (c *contract) checkBody(op *operation, w http.ResponseWriter, r *http.Request) error {
+	data, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(data))
+	r.ContentLength = int64(len(data))
+	if len(data) == 0 && !op.bodyNeeded {
+		return nil
+	}
+	mediaType, err := checkMediaType(op, r.Header, len(data) > 0)
+	if err != nil {
+		return err
+	}
+	infoOf(r.Context()).mediaType = mediaType
+	if op.raw {
+		return nil
+	}
+	if err := strictjson.Check(data); err != nil {
+		return domain.ReadError(err, domain.CodeInvalidRequest)
+	}
+	value, err := strictjson.Value(data)
+	if err != nil {
+		return domain.ReadError(err, domain.CodeInvalidRequest)
+	}
+	if faults := c.bodyProblems(op, value); len(faults) > 0 {
+		return domain.WithProblems(domain.CodeInvalidRequest, faults)
+	}
+	return nil
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	tooLarge := &domain.Error{Code: domain.CodeBodyTooLarge, Detail: "The body is larger than 1 MiB."}
+	if r.ContentLength > MaxBodyBytes {
+		return nil, tooLarge
+	}
+	var buffer bytes.Buffer
+	if r.ContentLength > 0 {
+		buffer.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBodyBytes))
+	var limit *http.MaxBytesError
+	switch {
+	case errors.As(err, &limit):
+		return nil, tooLarge
+	case err != nil:
+		return nil, &domain.Error{Code: domain.CodeUnreadableBody, Detail: "The body did not arrive whole.", Cause: err}
+	}
+	return buffer.Bytes(), nil
+}
+
+// checkMediaType gives the media type of the body. It refuses one that the operation does not read, and a body
+// that is compressed or in another character set.
+func checkMediaType(op *operation, h http.Header, hasBody bool) (string, error) {
+	given := h.Get("Content-Type")
+	if given == "" && !hasBody {
+		return op.mediaTypes[0], nil // what is wrong then is that there is no body
+	}
+	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return "", domain.Errorf(domain.CodeUnsupportedMediaType, "The body must not be compressed.")
+	}
+	mediaType, params, err := mime.ParseMediaType(given)
+	if err != nil || !slices.Contains(op.mediaTypes, mediaType) {
+		return "", domain.Errorf(domain.CodeUnsupportedMediaType, "Send Content-Type: %s.", strings.Join(op.mediaTypes, " or "))
+	}
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return "", domain.Errorf(domain.CodeUnsupportedMediaType, "Send the body in UTF-8.")
+	}
+	return mediaType, nil
+}

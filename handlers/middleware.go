@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -31,6 +32,7 @@ type requestInfo struct {
 	keyName     string
 	traceparent string
 	mediaType   string
+	digest      [sha256.Size]byte
 	code        string // of the problem it was answered with
 }
 
@@ -48,6 +50,10 @@ func RequestID(ctx context.Context) string { return infoOf(ctx).id }
 
 // BodyMediaType is the media type of a request's body, without parameters: one that its operation reads.
 func BodyMediaType(ctx context.Context) string { return infoOf(ctx).mediaType }
+
+// RequestDigest identifies the body of a request that has an Idempotency-Key: two bodies that differ only in
+// white space or the order of keys have the same, and no body is the same as {}. It is zero for other requests.
+func RequestDigest(ctx context.Context) [sha256.Size]byte { return infoOf(ctx).digest }
 
 // Traceparent is the W3C trace context of a request, "" if it came without a proper one.
 func Traceparent(ctx context.Context) string { return infoOf(ctx).traceparent }

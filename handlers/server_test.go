@@ -37,12 +37,14 @@ type fakeAPI struct {
 	list   *api.ListWorkflowsRequestObject
 	pause  *api.PauseWorkflowRequestObject
 	keyed  string
+	digest [32]byte
 	source string
 }
 
 func (f *fakeAPI) called(ctx context.Context, name string) error {
 	f.calls = append(f.calls, name)
 	f.keyed = KeyName(ctx)
+	f.digest = RequestDigest(ctx)
 	if f.reply != nil {
 		return f.reply(ctx)
 	}
@@ -211,6 +213,31 @@ func TestOptionalBodies(t *testing.T) {
 				t.Errorf("body is %+v", e.api.pause.Body)
 			}
 		})
+	}
+}
+
+func TestRequestDigest(t *testing.T) {
+	e := newEdge(t)
+	digest := func(key, path, body string) [32]byte {
+		if w := e.do("POST", path, body, "Idempotency-Key", key); w.Code >= 300 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		return e.api.digest
+	}
+	const create = "/v1/workflows"
+	base := digest("k", create, createWith(`,"data":{"a":1,"b":"é"}`))
+	if digest("k", create, `{ "data": {"b":"\u00e9", "a":1}, "subject": {"id":"1","type":"User"}, "type":"A" }`) != base {
+		t.Error("white space, escapes and the order of keys change it")
+	}
+	if digest("k", create, createWith(`,"data":{"a":2,"b":"é"}`)) == base {
+		t.Error("another body has the same")
+	}
+	if digest("", create, createWith("")) != [32]byte{} {
+		t.Error("a request without a key has one")
+	}
+	pause := "/v1/workflows/" + workflowID + "/pause"
+	if none := digest("k", pause, ""); none != digest("k", pause, "{ }") || none == [32]byte{} {
+		t.Error("no body and an empty object differ")
 	}
 }
 

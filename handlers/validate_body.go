@@ -2,7 +2,10 @@ package handlers
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -39,7 +42,11 @@ func (c *contract) checkBody(op *operation, w http.ResponseWriter, r *http.Reque
 	}
 	r.Body = io.NopCloser(bytes.NewReader(data))
 	r.ContentLength = int64(len(data))
+	keyed := op.idempotent && r.Header.Get(idempotencyHeader) != ""
 	if len(data) == 0 && !op.bodyNeeded {
+		if keyed {
+			infoOf(r.Context()).digest = sha256.Sum256([]byte("{}"))
+		}
 		return nil
 	}
 	mediaType, err := checkMediaType(op, r.Header, len(data) > 0)
@@ -59,6 +66,13 @@ func (c *contract) checkBody(op *operation, w http.ResponseWriter, r *http.Reque
 	}
 	if faults := c.bodyProblems(op, value); len(faults) > 0 {
 		return domain.WithProblems(domain.CodeInvalidRequest, faults)
+	}
+	if keyed {
+		canonical, err := json.Marshal(value) // keys sorted, white space gone
+		if err != nil {
+			return fmt.Errorf("encoding a body that was just read: %w", err)
+		}
+		infoOf(r.Context()).digest = sha256.Sum256(canonical)
 	}
 	return nil
 }

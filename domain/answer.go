@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -58,7 +59,7 @@ type NextOptions struct {
 
 type answerBody struct {
 	Action    *string         `json:"action"`
-	Wait      *waitValue      `json:"wait"`
+	Wait      *Duration       `json:"wait"`
 	At        *atValue        `json:"at"`
 	Reason    string          `json:"reason"`
 	Data      json.RawMessage `json:"data"`
@@ -68,26 +69,16 @@ type answerBody struct {
 }
 
 type nextBody struct {
-	Wait     *waitValue `json:"wait"`
-	At       *atValue   `json:"at"`
-	Queue    *string    `json:"queue"`
-	Priority *int       `json:"priority"`
+	Wait     *Duration `json:"wait"`
+	At       *atValue  `json:"at"`
+	Queue    *string   `json:"queue"`
+	Priority *int      `json:"priority"`
 }
 
 type errorBody struct {
 	Message   string `json:"message"`
 	Backtrace string `json:"backtrace"`
 }
-
-type waitValue time.Duration
-
-func (v *waitValue) UnmarshalText(text []byte) error {
-	d, err := ParseDuration(string(text))
-	*v = waitValue(d)
-	return err
-}
-
-func (v *waitValue) duration() *time.Duration { return (*time.Duration)(v) }
 
 type atValue time.Time
 
@@ -101,9 +92,9 @@ func (v *atValue) time() *time.Time { return (*time.Time)(v) }
 
 // ParseTime reads an RFC 3339 time and gives it in UTC, in microseconds.
 func ParseTime(s string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || t.Year() < 1970 || t.Year() > 9000 {
-		return time.Time{}, errors.New(`Write a time as RFC 3339, for example "2026-01-02T03:04:05Z".`)
+	var t time.Time
+	if err := t.UnmarshalText([]byte(s)); err != nil || t.UTC().Year() < 1970 || t.UTC().Year() > 9000 {
+		return time.Time{}, fmt.Errorf(`%s is not a time from 1970 to 9000; write RFC 3339, for example "2026-01-02T03:04:05Z"`, quoted(s))
 	}
 	return t.UTC().Truncate(time.Microsecond), nil
 }
@@ -112,7 +103,7 @@ func ParseTime(s string) (time.Time, error) {
 // the code unreadable_body when the body is not JSON at all, and invalid_answer, with every problem, when it
 // is JSON but no answer. queues are the names that next.queue may have.
 func ParseAnswer(body []byte, queues []string) (*Answer, error) {
-	if len(bytes.TrimSpace(body)) == 0 {
+	if len(bytes.Trim(body, " \t\r\n")) == 0 {
 		return &Answer{Action: ActionComplete}, nil
 	}
 	var b answerBody
@@ -135,10 +126,33 @@ func answerError(body []byte, err error) error {
 		}
 		return invalidAnswer(problems)
 	}
-	if json.Valid(body) {
+	if complete(body) {
 		return invalidAnswer([]Problem{{Pointer: "#", Detail: err.Error()}})
 	}
 	return &Error{Code: CodeUnreadableBody, Detail: "The answer is not JSON: " + err.Error()}
+}
+
+// complete tells whether the body is one whole JSON document, whatever it says. json.Valid gives up on deep
+// nesting, which the token reader does not mind.
+func complete(body []byte) bool {
+	if json.Valid(body) {
+		return true
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	for depth, tokens := 0, 0; ; tokens++ {
+		token, err := d.Token()
+		switch {
+		case err != nil:
+			return err == io.EOF && depth == 0 && tokens > 0
+		case depth == 0 && tokens > 0:
+			return false
+		case token == json.Delim('{'), token == json.Delim('['):
+			depth++
+		case token == json.Delim('}'), token == json.Delim(']'):
+			depth--
+		}
+	}
 }
 
 func invalidAnswer(problems []Problem) error {
@@ -150,7 +164,7 @@ func invalidAnswer(problems []Problem) error {
 }
 
 func (b *answerBody) answer() *Answer {
-	a := &Answer{Action: ActionComplete, Wait: b.Wait.duration(), At: b.At.time(), Reason: cut(b.Reason, maxReason)}
+	a := &Answer{Action: ActionComplete, Wait: (*time.Duration)(b.Wait), At: b.At.time(), Reason: cut(b.Reason, maxReason)}
 	if b.Action != nil {
 		a.Action = Action(*b.Action)
 	}
@@ -158,7 +172,7 @@ func (b *answerBody) answer() *Answer {
 		a.Data = b.Data
 	}
 	if b.Next != nil {
-		a.Next = &NextOptions{Wait: b.Next.Wait.duration(), At: b.Next.At.time(), Priority: b.Next.Priority}
+		a.Next = &NextOptions{Wait: (*time.Duration)(b.Next.Wait), At: b.Next.At.time(), Priority: b.Next.Priority}
 		if b.Next.Queue != nil {
 			a.Next.Queue = *b.Next.Queue
 		}
@@ -178,14 +192,21 @@ func (b *answerBody) check(a *Answer, queues []string) (problems []Problem) {
 		add("#/action", "Unknown action %q%s; the actions are %s.", cut(string(a.Action), 100), hint(string(a.Action), actions), strings.Join(actions, ", "))
 		return problems
 	}
-	if (a.Wait != nil || a.At != nil) && a.Action != ActionReattempt {
-		add("#/wait", "wait and at go with the action reattempt; to delay the step that follows, write next.wait.")
+	misplaced := func(given bool, name, place string) {
+		if given {
+			add("#/"+name, "%s goes with %s, not with the action %s.", name, place, a.Action)
+		}
+	}
+	if a.Action != ActionReattempt {
+		misplaced(a.Wait != nil, "wait", "the action reattempt (to delay the step that follows, write next.wait)")
+		misplaced(a.At != nil, "at", "the action reattempt (to delay the step that follows, write next.at)")
 	}
 	if a.Wait != nil && a.At != nil {
 		add("#/at", "Give wait or at, not both.")
 	}
-	if (b.Error != nil || b.Retryable != nil) && a.Action != ActionFail {
-		add("#/error", "error and retryable go with the action fail.")
+	if a.Action != ActionFail {
+		misplaced(b.Error != nil, "error", "the action fail")
+		misplaced(b.Retryable != nil, "retryable", "the action fail")
 	}
 	if a.Data != nil && a.Action == ActionFail {
 		add("#/data", "data does not go with the action fail: a failed attempt leaves nothing behind.")
@@ -196,9 +217,7 @@ func (b *answerBody) check(a *Answer, queues []string) (problems []Problem) {
 	if a.Next == nil {
 		return problems
 	}
-	if a.Action != ActionComplete && a.Action != ActionSkip {
-		add("#/next", "next goes with the actions complete and skip.")
-	}
+	misplaced(a.Action != ActionComplete && a.Action != ActionSkip, "next", "the actions complete and skip")
 	if a.Next.Wait != nil && a.Next.At != nil {
 		add("#/next/at", "Give wait or at, not both.")
 	}
@@ -226,7 +245,7 @@ func cut(s string, limit int) string {
 	return strings.ToValidUTF8(s[:limit], "")
 }
 
-func (a *Answer) failure() *Failure {
+func (a *Answer) failure(status int) *Failure {
 	message := a.Message
 	if message == "" {
 		message = a.Reason
@@ -235,24 +254,20 @@ func (a *Answer) failure() *Failure {
 		message = "The receiver answered that the step has failed."
 	}
 	return &Failure{Retryable: a.Retryable,
-		ExecutionError: ExecutionError{Code: ErrReceiverFailed, Message: message, Backtrace: a.Backtrace}}
+		ExecutionError: ExecutionError{Code: ErrReceiverFailed, Message: message, Backtrace: a.Backtrace, Status: status}}
 }
 
-// patch gives the workflow's data with the answer's patch applied.
-func (a *Answer) patch(data json.RawMessage) (json.RawMessage, error) {
-	if a.Data == nil {
+// mergeData gives the workflow's data with a JSON merge patch applied.
+func mergeData(data, patch json.RawMessage) (json.RawMessage, *Error) {
+	if patch == nil {
 		return data, nil
 	}
-	return mergeData(data, a.Data)
-}
-
-func mergeData(data, patch json.RawMessage) (json.RawMessage, error) {
 	merged, err := strictjson.MergePatch(data, patch)
 	if err != nil {
-		return nil, err
+		return nil, ReadError(err, CodeInvalidRequest)
 	}
 	if len(merged) > MaxDataBytes {
-		return nil, fmt.Errorf("With this patch the workflow's data would have %d bytes; %d are allowed.", len(merged), MaxDataBytes)
+		return nil, Errorf(CodeDataTooLarge, "With this patch the workflow's data would have %d bytes; %d are allowed.", len(merged), MaxDataBytes)
 	}
 	return merged, nil
 }

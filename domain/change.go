@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,14 +18,11 @@ type Change struct {
 }
 
 // schedule adds the next execution of a workflow to the change: of step, due at due, held while the workflow
-// is paused. The caller has moved the workflow. It fails with CodeInvalidTransition past MaxExecutions.
-func (c *Change) schedule(id uuid.UUID, step *Step, last *Execution, due, now time.Time) error {
+// is paused. The caller has moved the workflow and seen to it that last is not number MaxExecutions.
+func (c *Change) schedule(id uuid.UUID, step *Step, last *Execution, due, now time.Time) {
 	seq := 1
 	if last != nil {
 		seq = last.Seq + 1
-	}
-	if seq > MaxExecutions {
-		return Errorf(CodeInvalidTransition, "The workflow has had %d step executions, the most one workflow may have.", MaxExecutions)
 	}
 	c.Next = &Execution{
 		ID: id, WorkflowID: c.Workflow.ID, Seq: seq, StepName: step.Name,
@@ -33,8 +31,9 @@ func (c *Change) schedule(id uuid.UUID, step *Step, last *Execution, due, now ti
 	}
 	c.Workflow.CurrentStepName = step.Name
 	c.Workflow.CurrentExecutionID = id
-	return nil
 }
+
+var tooManyExecutions = fmt.Sprintf("The workflow has had %d step executions, the most one workflow may have.", MaxExecutions)
 
 // Current is the newest execution of the workflow as the change leaves it, or nil if the change has none.
 func (c *Change) Current() *Execution {

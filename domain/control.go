@@ -1,10 +1,13 @@
 package domain
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/genevadrive/genevadrive/domain/strictjson"
 )
 
 // Verb is a control verb of the API (DESIGN section 3, "Control from outside").
@@ -129,6 +132,9 @@ func (c control) skip(w Workflow, e Execution) (Change, error) {
 	if !known {
 		return Change{}, c.unknownStep(w.CurrentStepName)
 	}
+	if next != nil && e.Seq >= MaxExecutions {
+		return Change{}, c.noMore(w)
+	}
 	change := Change{}
 	if err := c.takeAway(&change, &e, eventSkip); err != nil {
 		return Change{}, err
@@ -142,8 +148,8 @@ func (c control) skip(w Workflow, e Execution) (Change, error) {
 		return Change{}, err
 	}
 	change.Workflow, change.Execution = w, &e
-	err := change.schedule(c.cmd.NextID, next, &e, later(c.now, next.Wait), c.now)
-	return change, err
+	change.schedule(c.cmd.NextID, next, &e, later(c.now, next.Wait), c.now)
+	return change, nil
 }
 
 func (c control) reattempt(w Workflow, e Execution) (Change, error) {
@@ -174,6 +180,9 @@ func (c control) run(w Workflow, e Execution, stepName, event string, due time.T
 	if !ok {
 		return Change{}, c.unknownStep(stepName)
 	}
+	if e.Seq >= MaxExecutions {
+		return Change{}, c.noMore(w)
+	}
 	change := Change{}
 	if err := c.takeAway(&change, &e, eventSupersede); err != nil {
 		return Change{}, err
@@ -182,8 +191,8 @@ func (c control) run(w Workflow, e Execution, stepName, event string, due time.T
 		return Change{}, err
 	}
 	change.Workflow, change.Execution = w, &e
-	err := change.schedule(c.cmd.NextID, step, &e, due, c.now)
-	return change, err
+	change.schedule(c.cmd.NextID, step, &e, due, c.now)
+	return change, nil
 }
 
 // takeAway ends the execution if it is open. The new fence refuses the late answer of a delivery in flight,
@@ -196,17 +205,30 @@ func (c control) takeAway(change *Change, e *Execution, event string) error {
 	return e.move(event, c.now)
 }
 
+// noMore refuses a verb that needs another execution of a workflow that has had MaxExecutions.
+func (c control) noMore(w Workflow) error {
+	return &Error{Code: CodeInvalidTransition, State: string(w.State),
+		Detail: tooManyExecutions + " Cancel or finish it."}
+}
+
 func (c control) unknownStep(name string) error {
 	e := Errorf(CodeUnknownStep, "The workflow runs version %d of %s, which has no step %q.", c.def.Version, c.def.Type, name)
 	e.Problems = []Problem{{Pointer: "#/step", Detail: "Name one of the steps of that version."}}
 	return e
 }
 
-// PatchData applies a JSON merge patch to the data of an open or ended workflow. Errors: data_too_large.
+// PatchData applies a JSON merge patch to the data of an open or ended workflow. Errors: unreadable_body,
+// invalid_request for a patch that is no object, data_too_large.
 func PatchData(w Workflow, patch []byte, now time.Time) (Change, error) {
+	if err := strictjson.Check(patch); err != nil {
+		return Change{}, ReadError(err, CodeInvalidRequest)
+	}
+	if bytes.TrimSpace(patch)[0] != '{' {
+		return Change{}, WithProblems(CodeInvalidRequest, []Problem{{Pointer: "#", Detail: "A merge patch on the workflow's data must be an object."}})
+	}
 	data, err := mergeData(w.Data, patch)
 	if err != nil {
-		return Change{}, &Error{Code: CodeDataTooLarge, Detail: err.Error()}
+		return Change{}, err
 	}
 	w.Data, w.UpdatedAt = data, now
 	return Change{Workflow: w}, nil

@@ -51,6 +51,6 @@ func NewWorkflow(def *Definition, p CreateParams, now time.Time) (Change, error)
 		return c, err
 	}
 	first := &def.Steps[0]
-	err := c.schedule(p.ExecutionID, first, nil, dueAt(p.At, p.Wait, first.Wait, now), now)
-	return c, err
+	c.schedule(p.ExecutionID, first, nil, dueAt(p.At, p.Wait, first.Wait, now), now)
+	return c, nil
 }

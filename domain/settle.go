@@ -42,18 +42,21 @@ func Settle(def *Definition, w Workflow, e Execution, r Result, p SettleParams, 
 	if err := checkFence(e, p.Fence); err != nil {
 		return Change{}, err
 	}
+	if r.Answer != nil && r.Answer.Reason != "" {
+		e.Reason = r.Answer.Reason
+	}
 	if r.Answer != nil && r.Answer.Action == ActionFail {
-		r.Failure, r.Answer = r.Answer.failure(), nil
+		r.Failure, r.Answer = r.Answer.failure(r.Status), nil
 	}
 	s := settlement{def: def, p: p, now: now}
 	if r.Answer != nil {
-		data, err := r.Answer.patch(w.Data)
-		if err == nil {
+		data, tooLarge := mergeData(w.Data, r.Answer.Data)
+		if tooLarge == nil {
 			w.Data = data
 			e.Status, e.DurationMS = r.Status, r.DurationMS
 			return s.answer(w, e, r.Answer)
 		}
-		r.Failure = &Failure{ExecutionError: ExecutionError{Code: ErrDataTooLarge, Message: err.Error(), Status: r.Status}}
+		r.Failure = &Failure{ExecutionError: ExecutionError{Code: ErrDataTooLarge, Message: tooLarge.Detail, Status: r.Status}}
 	}
 	return s.failure(w, e, r)
 }
@@ -98,7 +101,6 @@ type settlement struct {
 }
 
 func (s settlement) answer(w Workflow, e Execution, a *Answer) (Change, error) {
-	e.Reason = a.Reason
 	w.ExceptionsInRow = 0
 	switch a.Action {
 	case ActionComplete:
@@ -175,7 +177,7 @@ func (s settlement) forGood(w Workflow, e Execution, cause ExecutionError) (Chan
 func (s settlement) advance(w Workflow, e Execution, event string, next *NextOptions) (Change, error) {
 	step, known := s.def.StepAfter(e.StepName)
 	if !known {
-		return Change{}, fmt.Errorf("settle: the definition %s version %d has no step %q", s.def.Type, s.def.Version, e.StepName)
+		return s.stepMissing(w, e)
 	}
 	if step == nil {
 		err := errors.Join(e.move(event, s.now), w.move(eventFinish, s.now))
@@ -199,7 +201,7 @@ func (s settlement) advance(w Workflow, e Execution, event string, next *NextOpt
 func (s settlement) again(w Workflow, e Execution, event string, due func(ownWait time.Duration) time.Time) (Change, error) {
 	step, _, known := s.def.Step(e.StepName)
 	if !known {
-		return Change{}, fmt.Errorf("settle: the definition %s version %d has no step %q", s.def.Type, s.def.Version, e.StepName)
+		return s.stepMissing(w, e)
 	}
 	return s.succeed(w, e, event, step, due(step.Wait))
 }
@@ -212,13 +214,18 @@ func (s settlement) succeed(w Workflow, e Execution, event string, step *Step, d
 		return Change{}, err
 	}
 	c := Change{Workflow: w, Execution: &e}
-	err := c.schedule(s.p.NextID, step, &e, due, s.now)
-	return c, err
+	c.schedule(s.p.NextID, step, &e, due, s.now)
+	return c, nil
+}
+
+func (s settlement) stepMissing(w Workflow, e Execution) (Change, error) {
+	return s.forGood(w, e, ExecutionError{Code: ErrStepMissing,
+		Message: fmt.Sprintf("Version %d of %s has no step %q.", s.def.Version, s.def.Type, e.StepName)})
 }
 
 func (s settlement) tooMany(w Workflow, e Execution) (Change, error) {
 	e.Error = &ExecutionError{Code: ErrTooManyExecutions,
-		Message: fmt.Sprintf("The workflow has had %d step executions, the most one workflow may have.", MaxExecutions)}
+		Message: tooManyExecutions}
 	err := errors.Join(e.move(eventPause, s.now), w.pause(PausedByFailure, e.Error.Message, s.now))
 	return Change{Workflow: w, Execution: &e}, err
 }

@@ -68,7 +68,7 @@ func (o object) typeName() string {
 	case ok:
 		return name
 	case !o.has("type") && want == "":
-		o.r.add(o.at, "type is missing; name the workflow type, for example SignupWorkflow")
+		o.r.add(o.at, "the type is missing; name the workflow type, for example SignupWorkflow")
 	case !o.has("type"):
 		if err := CheckName(want); err != nil {
 			o.r.add(o.at, "the type it is registered as is no name: %v", err)

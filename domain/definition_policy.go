@@ -64,7 +64,7 @@ func (o object) retry(key string) *Retry {
 	out.Multiplier, _ = r.number("multiplier", 1, MaxMultiplier)
 	out.Max, _ = r.duration("max", MinBackoff, MaxDuration, false)
 	if out.Initial > 0 && out.Max > 0 && out.Initial > out.Max {
-		o.r.add(r.at.key("max"), "max (%s) is less than initial (%s)", FormatDuration(out.Max), FormatDuration(out.Initial))
+		o.r.add(r.at.key("max"), "the longest wait, max (%s), is less than the first, initial (%s)", FormatDuration(out.Max), FormatDuration(out.Initial))
 	}
 	return out
 }
@@ -109,16 +109,16 @@ func (o object) onException(key string) *OnException {
 		return nil
 	}
 	out := &OnException{}
-	if word, at, ok := e.text("action"); ok {
-		o.r.word(at, word, exceptionWords)
+	if word, where, ok := e.text("action"); ok {
+		o.r.word(where, word, exceptionWords)
 		out.Action = ExceptionAction(word)
 	} else if !e.has("action") {
-		o.r.add(at, "action is missing; it is one of pause, cancel, skip and reattempt")
+		o.r.add(at, "the action is missing; it is one of pause, cancel, skip and reattempt")
 	}
 	if out.Action != OnExceptionReattempt && slices.Contains(exceptionWords, string(out.Action)) {
 		for _, key := range onExceptionKeys[1:] {
 			if e.has(key) {
-				o.r.add(e.at.key(key), "%s goes only with the action reattempt", key)
+				o.r.add(e.at.key(key), "the key %s goes only with the action reattempt", key)
 			}
 		}
 		return out
@@ -126,7 +126,7 @@ func (o object) onException(key string) *OnException {
 	out.MaxReattempts, _ = e.whole("max_reattempts", 1, MaxMaxReattempts)
 	if word, at, ok := e.text("then"); ok {
 		if word == string(OnExceptionReattempt) {
-			o.r.add(at, "then says what follows when reattempting did not help; it cannot be reattempt")
+			o.r.add(at, "what follows when reattempting did not help cannot be reattempt")
 		} else {
 			o.r.word(at, word, thenWords)
 		}

@@ -59,7 +59,7 @@ func (o object) step(i int) writtenStep {
 	w.step.Wait, _ = o.duration("wait", 0, MaxDuration, true)
 	w.step.Params = o.params("params")
 	if o.has("skip_if") && o.has("if") {
-		o.r.add(o.at.key("if"), "skip_if and if exclude each other; if is the opposite of skip_if")
+		o.r.add(o.at.key("if"), "give either skip_if or its opposite if, not both")
 	}
 	w.step.SkipIf = o.condition("skip_if")
 	w.step.If = o.condition("if")

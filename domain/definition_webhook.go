@@ -48,9 +48,9 @@ func (o object) webhook(key string) *Webhook {
 	}
 	switch {
 	case w.has("url") && w.has("endpoint"):
-		o.r.add(at, "url and endpoint exclude each other; give one of them")
+		o.r.add(at, "give either url or endpoint, not both")
 	case w.has("url") && w.has("path"):
-		o.r.add(w.at.key("path"), "path goes with endpoint, or with a url that is inherited; here write the whole address into url")
+		o.r.add(w.at.key("path"), "a path goes with an endpoint, or with a url that is inherited; here write the whole address into url")
 	}
 	out.Timeout, _ = w.duration("timeout", MinWebhookTimeout, MaxWebhookTimeout, false)
 	out.MaxInFlight, _ = w.whole("max_in_flight", 1, MaxInFlightLimit)

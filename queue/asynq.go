@@ -1,0 +1,248 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// TaskType is the type of every Asynq task; its payload is the execution's id as text.
+const TaskType = "step:perform"
+
+const (
+	bellBuffer  = 8192
+	ringers     = 4
+	probeEvery  = time.Second
+	probeKey    = "asynq:genevadrive:probe" // under Asynq's prefix, for ACLs' sake
+	probeExpiry = time.Minute
+)
+
+// Asynq is the doorbell over Redis.
+type Asynq struct {
+	log     *slog.Logger
+	target  redisTarget
+	queues  map[string]int
+	other   string // the queue of bells whose own is not configured
+	polls   polls
+	client  redis.UniversalClient
+	ringing *asynq.Client
+	bells   chan Bell
+	breaker *breaker
+
+	mu        sync.Mutex // over closing and working together
+	closing   chan struct{}
+	working   sync.WaitGroup // ringers, the probe and calls of Run
+	abandoned atomic.Bool    // Close's context ended: bells left are dropped
+	rung      atomic.Uint64
+	dropped   atomic.Uint64
+	arrived   atomic.Uint64
+}
+
+// AsynqConfig configures the doorbell over Redis. Only URL has no default.
+type AsynqConfig struct {
+	URL    string        // see parseRedisURL
+	Queues []QueueWeight // DefaultQueues
+	Logger *slog.Logger  // slog.Default
+
+	PollEvery    time.Duration // for tasks that are ready; 50 ms costs an idle server about 1 % of a core
+	ForwardEvery time.Duration // for delayed tasks that became ready: 500 ms
+}
+
+// polls are the intervals that decide how late a task may come.
+type polls struct {
+	ready   time.Duration
+	delayed time.Duration
+}
+
+// lead is how much earlier than due a task is aimed, so that it never comes late: the
+// forwarder's interval, the longest pause of the poll, and a round trip or two. Whole
+// seconds, all that Asynq keeps, then only ever make it earlier.
+func (p polls) lead() time.Duration { return p.delayed + p.ready*3/2 + 100*time.Millisecond }
+
+// NewAsynq returns the doorbell over Redis, which need not be up. It rings from now on;
+// Close ends that. The error says what is wrong with the URL.
+func NewAsynq(c AsynqConfig) (*Asynq, error) {
+	target, err := parseRedisURL(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if len(c.Queues) == 0 {
+		c.Queues = DefaultQueues()
+	}
+	a := &Asynq{
+		log:     c.Logger,
+		target:  target,
+		queues:  make(map[string]int, len(c.Queues)),
+		other:   c.Queues[0].Name,
+		polls:   polls{positive(c.PollEvery, 50*time.Millisecond), positive(c.ForwardEvery, 500*time.Millisecond)},
+		client:  target.open(ringers + 1),
+		bells:   make(chan Bell, bellBuffer),
+		breaker: &breaker{log: c.Logger, now: time.Now},
+		closing: make(chan struct{}),
+	}
+	for _, q := range c.Queues {
+		a.queues[q.Name] = max(q.Weight, 1)
+		if q.Name == DefaultQueue {
+			a.other = DefaultQueue
+		}
+	}
+	a.ringing = asynq.NewClientFromRedisClient(a.client)
+	for range ringers {
+		a.working.Go(a.ringAll)
+	}
+	a.working.Go(a.probe)
+	return a, nil
+}
+
+// Ring implements Doorbell.
+func (a *Asynq) Ring(b Bell) {
+	if a.closed() || !a.breaker.allows() {
+		a.dropped.Add(1)
+		return
+	}
+	select {
+	case a.bells <- b:
+	default:
+		a.dropped.Add(1)
+	}
+}
+
+// ringAll rings bell after bell, and at the end what is left of them.
+func (a *Asynq) ringAll() {
+	for {
+		select {
+		case b := <-a.bells:
+			a.ring(b)
+		case <-a.closing:
+			for {
+				select {
+				case b := <-a.bells:
+					a.ring(b)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// ring enqueues the task of one bell. One that is there already is as good.
+func (a *Asynq) ring(b Bell) {
+	if a.abandoned.Load() || !a.breaker.allows() {
+		a.dropped.Add(1)
+		return
+	}
+	queue := b.Queue
+	if a.queues[queue] == 0 {
+		queue = a.other
+	}
+	_, err := a.ringing.Enqueue(
+		asynq.NewTask(TaskType, []byte(b.ExecutionID.String())),
+		asynq.TaskID(JobID(b.ExecutionID, b.Due)),
+		asynq.Queue(queue),
+		asynq.MaxRetry(0),
+		asynq.ProcessAt(b.at().Add(-a.polls.lead())),
+	)
+	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		a.dropped.Add(1)
+		a.breaker.ringFailed(err)
+		return
+	}
+	a.rung.Add(1)
+	a.breaker.rang()
+}
+
+// probe finds out whether Redis takes writes, now and every second. A ping would say
+// yes on a full server or a replica.
+func (a *Asynq) probe() {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	for {
+		err := a.client.Set(context.Background(), probeKey, 1, probeExpiry).Err()
+		if a.closed() {
+			return
+		}
+		a.breaker.probed(err)
+		select {
+		case <-a.closing:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Healthy implements Doorbell.
+func (a *Asynq) Healthy() bool { return a.breaker.healthy() }
+
+// Stats implements Doorbell.
+func (a *Asynq) Stats() BellStats {
+	return BellStats{Rung: a.rung.Load(), Dropped: a.dropped.Load(), Arrived: a.arrived.Load()}
+}
+
+// Close implements Doorbell. Past the context's end what is left fails at once.
+func (a *Asynq) Close(ctx context.Context) error {
+	a.mu.Lock()
+	if !a.closed() {
+		close(a.closing)
+	}
+	a.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.working.Wait()
+	}()
+	select {
+	case <-done:
+		return ignoreClosed(a.client.Close())
+	case <-ctx.Done():
+		a.abandoned.Store(true)
+		err := ignoreClosed(a.client.Close())
+		<-done
+		return err
+	}
+}
+
+func (a *Asynq) closed() bool {
+	select {
+	case <-a.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// enter counts a call of Run; false if the doorbell is closed.
+func (a *Asynq) enter() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed() {
+		return false
+	}
+	a.working.Add(1)
+	return true
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, redis.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// parsePayload returns the execution id a task carries.
+func parsePayload(payload []byte) (uuid.UUID, error) {
+	if len(payload) != 36 {
+		return uuid.Nil, errors.New("want a UUID of 36 characters")
+	}
+	return uuid.ParseBytes(payload)
+}

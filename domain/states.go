@@ -83,7 +83,7 @@ var openWorkflow = []WorkflowState{WorkflowReady, WorkflowPerforming, WorkflowPa
 // workflow through it only, docs/states.md is generated from it.
 var WorkflowMoves = []WorkflowMove{
 	{eventClaim, []WorkflowState{WorkflowReady}, WorkflowPerforming, "a server claimed the scheduled step execution"},
-	{eventSettle, []WorkflowState{WorkflowReady, WorkflowPerforming}, WorkflowReady, "the step execution has ended or goes back, and one is scheduled"},
+	{eventSettle, []WorkflowState{WorkflowReady, WorkflowPerforming}, WorkflowReady, "the step execution has ended, was skipped or goes back, and one is scheduled"},
 	{eventPause, []WorkflowState{WorkflowReady, WorkflowPerforming}, WorkflowPaused, "by the verb, by an answer, or after a failure"},
 	{eventResume, []WorkflowState{WorkflowPaused}, WorkflowReady, "the verb, nothing in flight"},
 	{eventRejoin, []WorkflowState{WorkflowPaused}, WorkflowPerforming, "the resume verb while the step execution is still in flight"},

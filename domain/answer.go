@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -90,10 +91,13 @@ func (v *atValue) UnmarshalText(text []byte) error {
 
 func (v *atValue) time() *time.Time { return (*time.Time)(v) }
 
+// rfc3339 is the exact form; the time package also takes one-digit hours and a decimal comma.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$`)
+
 // ParseTime reads an RFC 3339 time and gives it in UTC, in microseconds.
 func ParseTime(s string) (time.Time, error) {
-	var t time.Time
-	if err := t.UnmarshalText([]byte(s)); err != nil || t.UTC().Year() < 1970 || t.UTC().Year() > 9000 {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || !rfc3339.MatchString(s) || t.UTC().Year() < 1970 || t.UTC().Year() > 9000 {
 		return time.Time{}, fmt.Errorf(`%s is not a time from 1970 to 9000; write RFC 3339, for example "2026-01-02T03:04:05Z"`, quoted(s))
 	}
 	return t.UTC().Truncate(time.Microsecond), nil

@@ -20,10 +20,11 @@ import (
 // requestTimeout bounds the work for one request; a database that hangs longer is unavailable.
 const requestTimeout = 30 * time.Second
 
-// clientGone is what the access log says in place of a code when the client did not wait for the answer.
+// clientGone is what the access log says in place of a code when the client did not wait for the answer, or
+// the server ended.
 const clientGone = "client_gone"
 
-// statusClientGone is the status in the access log then; nothing is sent.
+// statusClientGone is the status in the access log then, whatever was sent.
 const statusClientGone = 499
 
 // requestInfo is what the edge learns about a request; it is filled in on the way inwards.

@@ -34,18 +34,18 @@ type problem struct {
 type problems struct{ log *slog.Logger }
 
 // write answers a request with the problem an error is. Whatever is not a domain.Error is internal: it is
-// logged with the request's id, and the client sees nothing of it. A client that has gone gets nothing.
+// logged with the request's id, and the client sees nothing of it. A request that was canceled, by its client
+// or by the server's shutdown, is unavailable: net/http would make a 200 of a handler that writes nothing.
 func (p problems) write(w http.ResponseWriter, r *http.Request, err error) {
 	ctx := r.Context()
 	info := infoOf(ctx)
-	if errors.Is(ctx.Err(), context.Canceled) {
-		info.code = clientGone
-		return
-	}
 	e := asDomainError(err)
 	kind := domain.KindOf(e.Code)
 	info.code = string(kind.Code)
-	if kind.Status >= 500 {
+	switch {
+	case errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled):
+		info.code = clientGone
+	case kind.Status >= 500:
 		p.log.ErrorContext(ctx, "request failed", "request_id", info.id, "method", r.Method, "path", r.URL.Path,
 			"code", kind.Code, "error", err)
 	}
@@ -93,6 +93,8 @@ func asDomainError(err error) *domain.Error {
 	}
 	var network net.Error
 	switch {
+	case errors.Is(err, context.Canceled):
+		return &domain.Error{Code: domain.CodeUnavailable, Detail: "The request was canceled.", Cause: err}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone), errors.As(err, &network):
 		return &domain.Error{Code: domain.CodeUnavailable, Detail: "The database cannot be reached, or did not answer in time.", Cause: err}
 	}

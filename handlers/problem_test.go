@@ -97,7 +97,8 @@ func TestPanicsBecomeProblems(t *testing.T) {
 	}
 }
 
-func TestAClientThatHasGoneGetsNothing(t *testing.T) {
+// Nobody reads the answer then, or the server is ending; it must not look like a success.
+func TestACanceledRequestIsNoSuccessAndNoFault(t *testing.T) {
 	e := newEdge(t)
 	h, err := NewRouter(Deps{API: e.api, Keys: []Key{{Name: "test", Secret: testKey}}, Log: logTo(e.log)})
 	if err != nil {
@@ -113,8 +114,8 @@ func TestAClientThatHasGoneGetsNothing(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+testKey)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	if w.Body.Len() > 0 {
-		t.Errorf("it got %s", w.Body)
+	if w.Code != 503 || problemIn(t, w).Code != domain.CodeUnavailable {
+		t.Errorf("it got %d %s", w.Code, w.Body)
 	}
 	log := e.log.String()
 	if strings.Contains(log, `"level":"ERROR"`) || !strings.Contains(log, `"status":499`) || !strings.Contains(log, clientGone) {

@@ -2,10 +2,12 @@ package handlers
 
 import (
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/genevadrive/genevadrive/domain"
 )
@@ -151,6 +153,28 @@ func TestBadInput(t *testing.T) {
 				t.Errorf("it reached the handler %v", e.api.calls)
 			}
 		})
+	}
+}
+
+// A body without a length in front is cut off at the limit, and one that ends early is no body.
+func TestBodiesOfUnknownLength(t *testing.T) {
+	e := newEdge(t)
+	for name, tt := range map[string]struct {
+		body io.Reader
+		code domain.Code
+	}{
+		"over 1 MiB": {strings.NewReader(strings.Repeat(" ", MaxBodyBytes+1)), domain.CodeBodyTooLarge},
+		"cut short":  {iotest.ErrReader(io.ErrUnexpectedEOF), domain.CodeUnreadableBody},
+	} {
+		r := httptest.NewRequest("POST", "/v1/workflows", tt.body)
+		r.ContentLength = -1
+		r.Header.Set("Authorization", "Bearer "+testKey)
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		e.h.ServeHTTP(w, r)
+		if p := problemIn(t, w); p.Code != tt.code {
+			t.Errorf("%s: %d %s", name, w.Code, p.Code)
+		}
 	}
 }
 

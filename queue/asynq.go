@@ -17,11 +17,12 @@ import (
 const TaskType = "step:perform"
 
 const (
-	bellBuffer  = 8192
-	ringers     = 4
-	probeEvery  = time.Second
-	probeKey    = "asynq:genevadrive:probe" // under Asynq's prefix, for ACLs' sake
-	probeExpiry = time.Minute
+	bellBuffer = 8192
+	ringers    = 4
+	probeEvery = time.Second
+
+	// Asynq's set of queue names. Its client adds to it once in its life.
+	queueNames = "asynq:queues"
 )
 
 // Asynq is the doorbell over Redis.
@@ -162,13 +163,18 @@ func (a *Asynq) ring(b Bell) {
 	a.breaker.rang()
 }
 
-// probe finds out whether Redis takes writes, now and every second. A ping would say
-// yes on a full server or a replica.
+// probe finds out whether Redis takes writes, now and every second; a ping would say
+// yes on a full server or a replica. What it writes are the queues' names, without which
+// Asynq's tools find nothing after a FLUSHALL.
 func (a *Asynq) probe() {
+	var names []any
+	for name := range a.queues {
+		names = append(names, name)
+	}
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	for {
-		err := a.client.Set(context.Background(), probeKey, 1, probeExpiry).Err()
+		err := a.client.SAdd(context.Background(), queueNames, names...).Err()
 		if a.closed() {
 			return
 		}

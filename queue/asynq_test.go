@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,11 +184,16 @@ func TestFlushAllIsHarmless(t *testing.T) {
 		if err := client.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		item := newItem("low", 1200*time.Millisecond)
+		item := newItem("low", 300*time.Millisecond)
 		h.commit(item)
 		h.runs(item)
 	}
 	eventually(t, "healthy", a.Healthy)
+	inspector := asynq.NewInspectorFromRedisClient(client)
+	eventually(t, "known to Asynq's tools again", func() bool {
+		queues, err := inspector.Queues()
+		return err == nil && len(queues) == len(DefaultQueues())
+	})
 }
 
 func TestAFullRedisIsNotHealthy(t *testing.T) {
@@ -206,27 +212,49 @@ func TestAFullRedisIsNotHealthy(t *testing.T) {
 	eventually(t, "healthy again", a.Healthy)
 }
 
-// A Redis that accepts connections and never says a word.
-func TestASilentRedisHoldsNobodyUp(t *testing.T) {
-	t.Parallel()
+// impostor listens where Redis should and returns its URL.
+func impostor(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	go func() {
+	var serving sync.WaitGroup
+	serving.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			go func() {
+			serving.Go(func() {
 				defer conn.Close()
-				_, _ = io.Copy(io.Discard, conn)
-			}()
+				serve(conn)
+			})
 		}
-	}()
-	a := openAsynq(t, AsynqConfig{URL: "redis://" + listener.Addr().String()})
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		serving.Wait()
+	})
+	return "redis://" + listener.Addr().String()
+}
+
+func TestARedisThatHangsUpIsNotAskedWithoutAPause(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	a := openAsynq(t, AsynqConfig{URL: impostor(t, func(net.Conn) { calls.Add(1) })})
+	openHouse(t, a).listen()
+	eventually(t, "aware", func() bool { return !a.breaker.allows() })
+	before := calls.Load()
+	<-time.After(time.Second)
+	if got := calls.Load() - before; got > 40 {
+		t.Errorf("asked %d times in a second", got)
+	}
+}
+
+func TestASilentRedisHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	a := openAsynq(t, AsynqConfig{URL: impostor(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })})
 	h := openHouse(t, a)
 	h.listen()
 	before := runtime.NumGoroutine()

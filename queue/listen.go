@@ -59,11 +59,14 @@ func (a *Asynq) Run(ctx context.Context, arrive func(uuid.UUID)) error {
 // hear passes on the id a task carries. It never fails: a task that makes no sense will
 // make none later, and Redis is not asked to remember it.
 func (a *Asynq) hear(arrive func(uuid.UUID)) asynq.HandlerFunc {
+	strangers := rate.Sometimes{First: 10, Interval: complainRate}
 	return func(_ context.Context, task *asynq.Task) error {
 		id, err := parsePayload(task.Payload())
 		if task.Type() != TaskType || err != nil {
-			a.log.Warn("dropped a task from Redis that is none of ours", "type", fmt.Sprintf("%.40q", task.Type()),
-				"payload", fmt.Sprintf("%.40q", task.Payload()))
+			strangers.Do(func() {
+				a.log.Warn("dropped a task from Redis that is none of ours", "type", fmt.Sprintf("%.40q", task.Type()),
+					"payload", fmt.Sprintf("%.40q", task.Payload()))
+			})
 			return nil
 		}
 		a.arrived.Add(1)

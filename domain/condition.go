@@ -10,6 +10,7 @@ import (
 // Bounds of conditions.
 const (
 	MaxExpressionBytes  = 2 << 10
+	MaxExpressionsBytes = 64 << 10 // of all different expressions of one definition: compiling takes time
 	MaxCancelConditions = 100
 	MaxNamedConditions  = 200
 )
@@ -142,6 +143,11 @@ func (o object) conditionList(key string) []Condition {
 // checkConditions compiles every expression of the document and looks up every name. What was inherited has
 // been checked when the parent was registered.
 func (r *reading) checkConditions(def *Definition, o object, written []writtenStep) {
+	defer func() {
+		if r.expressions > MaxExpressionsBytes {
+			r.add(root, "the expressions of the definition have more than %d bytes together; name the ones that are used often under conditions", MaxExpressionsBytes)
+		}
+	}()
 	if own, ok := o.members["conditions"].(map[string]any); ok {
 		for _, name := range slices.Sorted(maps.Keys(own)) {
 			r.checkCondition(def, def.Conditions[name], root.key("conditions").key(name))
@@ -187,7 +193,10 @@ func (r *reading) checkCondition(def *Definition, c Condition, at place) {
 			hint = "; the definition has none under conditions"
 		}
 		r.add(at, "there is no condition named %s%s", quoted(c.Named), hint)
-	case c.Expression != "":
+	case c.Expression != "" && r.expressions <= MaxExpressionsBytes:
+		if !def.programs.has(c.Expression) {
+			r.expressions += len(c.Expression)
+		}
 		if _, err := def.programs.compile(c.Expression); err != nil {
 			r.add(at, "%v", err)
 		}

@@ -90,6 +90,13 @@ func (p *programs) compile(expression string) (cel.Program, error) {
 	return c.program, c.err
 }
 
+func (p *programs) has(expression string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.known[expression]
+	return ok
+}
+
 // compileExpression checks and plans one expression. The error is a sentence with the position of the fault.
 func compileExpression(expression string) (cel.Program, error) {
 	env, err := expressions()

@@ -12,7 +12,8 @@ import (
 // reading is one definition being read: what it may refer to and what was found wrong so far.
 type reading struct {
 	problemList
-	env Environment
+	env         Environment
+	expressions int // bytes of the different expressions compiled so far
 }
 
 // object is an object of the document being read. Its getters note a problem for a value of the wrong type

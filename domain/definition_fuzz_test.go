@@ -91,6 +91,9 @@ func checkPointers(t *testing.T, source []byte, format SourceFormat, problems []
 	for _, p := range problems {
 		at := tree
 		path, ok := strings.CutPrefix(p.Pointer, "#")
+		if !ok {
+			t.Fatalf("%q is no URI fragment", p.Pointer)
+		}
 		for _, part := range strings.Split(path, "/")[1:] {
 			part, err := url.PathUnescape(part)
 			if err != nil {

@@ -391,13 +391,21 @@ func TestLimitsOfDefinitions(t *testing.T) {
 		}
 	}
 	header := `"webhook":{"headers":{"x":"` + strings.Repeat("v", 8000) + `"}}`
+	var conditions []string
+	for i := range 40 {
+		conditions = append(conditions, fmt.Sprintf(`{"if":"subject.x == '%d%s'"}`, i, strings.Repeat("x", 2000)))
+	}
+	if _, err := ParseDefinition([]byte(doc(strings.Join(conditions[:32], ","))), SourceJSON, Environment{}); err != nil {
+		t.Errorf("64 KiB of expressions: %v", err)
+	}
 	for source, says := range map[string]string{
-		doc(step(10_000, "{}")):              "has 10000 steps",
-		doc(`{"repeat":600},{"repeat":401}`): "has 1001 steps",
-		doc(`{"repeat":1001}`):               "from 1 to 1000",
-		doc(`{"params":{"x":"` + strings.Repeat("x", MaxParamsBytes) + `"}}`):                                                   "params have 16392 bytes",
+		doc(strings.Join(conditions, ",")):                                    "more than 65536 bytes together",
+		doc(step(10_000, "{}")):                                               "has 10000 steps",
+		doc(`{"repeat":600},{"repeat":401}`):                                  "has 1001 steps",
+		doc(`{"repeat":1001}`):                                                "from 1 to 1000",
+		doc(`{"params":{"x":"` + strings.Repeat("x", MaxParamsBytes) + `"}}`): "params have 16392 bytes",
 		`{"type":"T","webhook":{"endpoint":"a","headers":{"x":"` + strings.Repeat("v", 8000) + `"}},"steps":[{"repeat":1000}]}`: "once every step has its settings",
-		doc(fmt.Sprintf(`{"repeat":1000,%s}`, header)):                                                                          "once every step has its settings",
+		doc(fmt.Sprintf(`{"repeat":1000,%s}`, header)): "once every step has its settings",
 	} {
 		_, err := ParseDefinition([]byte(source), SourceJSON, Environment{})
 		if CodeOf(err) != CodeInvalidDefinition || !strings.Contains(err.Error(), says) {

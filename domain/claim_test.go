@@ -52,6 +52,9 @@ func TestClaim(t *testing.T) {
 	r.w.CurrentExecutionID = nextID
 	_, err = Claim(r.w, *r.e, claimParams, t0)
 	expect(t, "an older execution", show(Change{}, err, t0), "not claimable")
+	r.w.CurrentExecutionID, r.e.Held = currentID, true
+	_, err = Claim(r.w, *r.e, claimParams, t0)
+	expect(t, "held, whatever the workflow says", show(Change{}, err, t0), "not claimable")
 }
 
 func TestThenClaim(t *testing.T) {

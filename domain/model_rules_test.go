@@ -98,8 +98,6 @@ func (s *simulation) id() uuid.UUID {
 	return id
 }
 
-func (s *simulation) newest() *Execution { return &s.runs[len(s.runs)-1] }
-
 // newToken makes the fence of a claim; tokens count from 1.
 func (s *simulation) newToken() (token int, fence Fence) {
 	fence = Fence(s.id().String())

@@ -57,7 +57,7 @@ func demo(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	receiver, err := start(dir, filepath.Join(dir, "receiver"), "RECEIVER_ADDR=127.0.0.1:0", secretsVariable+"="+secret)
+	receiver, err := start(dir, filepath.Join(dir, "receiver"), "PORT=0", secretsVariable+"="+secret)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/genevadrive/genevadrive/app"
+)
+
+// cli is the command line. The settings are flags of every command, and environment variables.
+type cli struct {
+	app.Settings
+
+	Serve       serveCmd       `cmd:"" default:"withargs" help:"Run the service (the default)."`
+	Migrate     migrateCmd     `cmd:"" help:"Bring the database's schema up to date, or show where it stands."`
+	Validate    validateCmd    `cmd:"" help:"Check definition files as registration would; exit code 1 if one is not valid."`
+	Healthcheck healthcheckCmd `cmd:"" help:"Ask the server on this machine how it is; exit code 1 if it is not well."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
+}
+
+type serveCmd struct{}
+
+// Run serves until a signal comes.
+func (serveCmd) Run(ctx context.Context, s *app.Settings) error {
+	cfg, err := s.Parse()
+	if err != nil {
+		return fmt.Errorf("the configuration cannot be used\n%w", err)
+	}
+	log := app.NewLogger(os.Stderr, cfg)
+	for _, warning := range app.UnknownVariables(os.Environ()) {
+		log.Warn(warning)
+	}
+	a, err := app.New(ctx, cfg, buildVersion(), log)
+	if err != nil {
+		return err
+	}
+	fmt.Print(a.Banner())
+	return a.Run(ctx)
+}
+
+type migrateCmd struct {
+	Up     migrateUpCmd     `cmd:"" help:"Apply what is missing. Safe while servers run, and from several at once."`
+	Status migrateStatusCmd `cmd:"" help:"List the migrations."`
+}
+
+type migrateUpCmd struct{}
+
+func (migrateUpCmd) Run(ctx context.Context, s *app.Settings) error {
+	return app.MigrateUp(ctx, *s, os.Stdout)
+}
+
+type migrateStatusCmd struct{}
+
+func (migrateStatusCmd) Run(ctx context.Context, s *app.Settings) error {
+	return app.MigrateStatus(ctx, *s, os.Stdout)
+}
+
+type validateCmd struct {
+	Files []string `arg:"" name:"file" help:"Definitions, *.yaml or *.json. What one extends has to be among them."`
+}
+
+func (c validateCmd) Run(s *app.Settings) error {
+	return app.Validate(*s, c.Files, os.Stdout)
+}
+
+type healthcheckCmd struct {
+	Ready bool `help:"Ask whether it takes requests (/readyz) rather than whether it lives (/healthz)."`
+}
+
+func (c healthcheckCmd) Run(ctx context.Context, s *app.Settings) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	path := "/healthz"
+	if c.Ready {
+		path = "/readyz"
+	}
+	return app.Healthcheck(ctx, *s, path)
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run() error {
+	_, err := fmt.Printf("genevadrive %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}

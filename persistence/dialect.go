@@ -42,6 +42,11 @@ type dialect struct {
 	skipLocked     string // after forUpdate
 	join           string // workflows first, so that they are locked first
 	guard          func(column string) string
+	dueColumn      string // of e: when it is due, as the index of due rows has it
+	target         string // before the column that an UPDATE sets
+	pipeline       bool   // transactions go over the pgx connection itself, in two round trips
+	counted        bool   // a guarded update fails by itself when it misses its rows; rows come as arrays
+	text           texts
 
 	tableExists   string // with the name of a table: one row if it is there
 	migrationLock string // waits for and takes the lock on the schema, for the session
@@ -83,7 +88,10 @@ func postgres(databaseURL string) (dialect, error) {
 		join:           "JOIN",
 		// An expression the planner cannot reason about: compared bare, the state would let it pick a partial
 		// index instead of the primary key while its statistics think that one empty (docs/decisions/0012).
-		guard: func(column string) string { return "(" + column + " || '')" },
+		guard:     func(column string) string { return "(" + column + " || '')" },
+		dueColumn: "e.scheduled_for",
+		pipeline:  true,
+		counted:   true,
 
 		tableExists:   "SELECT 1 WHERE to_regclass(?) IS NOT NULL",
 		migrationLock: "SELECT set_config('lock_timeout', '0', false), pg_advisory_lock(7161512880194112)",
@@ -130,6 +138,8 @@ func mariadb(databaseURL string) (dialect, error) {
 		skipLocked:     "SKIP LOCKED",
 		join:           "STRAIGHT_JOIN",
 		guard:          func(column string) string { return column },
+		dueColumn:      "e.due_at",
+		target:         "t.",
 
 		tableExists:   "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
 		migrationLock: "SELECT GET_LOCK(CONCAT('geneva_drive_migrations ', DATABASE()), 600)",
@@ -194,6 +204,7 @@ func sqlite(databaseURL string) (dialect, error) {
 		bun:       microsDialect{sqlitedialect.New()},
 		join:      "JOIN",
 		guard:     func(column string) string { return "+" + column },
+		dueColumn: "e.scheduled_for",
 
 		tableExists: "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
 	}

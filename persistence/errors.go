@@ -118,6 +118,13 @@ func isConnectionError(err error) bool {
 		pgconn.Timeout(err) || pgconn.SafeToRetry(err)
 }
 
+// isLockTimeout tells whether a statement gave up waiting for a row that another transaction holds.
+func isLockTimeout(err error) bool {
+	var pg *pgconn.PgError
+	var my *mysql.MySQLError
+	return errors.As(err, &pg) && pg.Code == "55P03" || errors.As(err, &my) && my.Number == 1205
+}
+
 // unavailable is the error of a database that is away, as the service shows it.
 func unavailable(cause error) error {
 	return &domain.Error{Code: domain.CodeUnavailable, Detail: "The database cannot be reached at the moment.",

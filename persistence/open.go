@@ -33,6 +33,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.text = d.texts()
 	s := &Store{dialect: d, now: cfg.Now, log: cfg.Logger}
 	if d.oneFile {
 		err = s.openSQLite(ctx)

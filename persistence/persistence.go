@@ -48,6 +48,9 @@ func (s *Store) Ping(ctx context.Context) error {
 // Stats are those of the main pool.
 func (s *Store) Stats() sql.DBStats { return s.db.Stats() }
 
+// DB is the main pool, for what goes past the store: tests and tools.
+func (s *Store) DB() *bun.DB { return s.db }
+
 // Close closes every connection.
 func (s *Store) Close() error {
 	errs := []error{s.db.Close()}

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/persistence"
+)
+
+// CreateRequest asks for a workflow. Absent means nil or zero throughout.
+type CreateRequest struct {
+	Type              string
+	DefinitionVersion int // 0: the newest
+	SubjectType       string
+	SubjectID         string
+	Data              json.RawMessage
+	AllowMultiple     *bool
+	OnConflict        domain.OnConflict
+	Wait              *time.Duration
+	At                *time.Time
+	Traceparent       string
+	Key               *IdempotencyKey
+}
+
+// IdempotencyKey is the Idempotency-Key of a request, within its scope of API key and path.
+type IdempotencyKey struct {
+	Scope       string
+	Key         string
+	Fingerprint string // hash of what was asked
+}
+
+func (k *IdempotencyKey) stored(workflow uuid.UUID, status int) *persistence.IdempotencyKey {
+	if k == nil {
+		return nil
+	}
+	return &persistence.IdempotencyKey{Scope: k.Scope, Key: k.Key, Fingerprint: k.Fingerprint, WorkflowID: workflow, Status: status}
+}
+
+// Workflow is a workflow as it is shown: with its current execution, nil once terminal.
+type Workflow struct {
+	domain.Workflow
+	Current *domain.Execution
+}
+
+func shown(w domain.Workflow, current *domain.Execution) Workflow {
+	if w.State.Terminal() {
+		current = nil
+	}
+	return Workflow{Workflow: w, Current: current}
+}
+
+// Outcome of a write request: the workflow, the HTTP status that a first request got, and whether this one
+// is the replay of an earlier one with the same Idempotency-Key.
+type Outcome struct {
+	Workflow Workflow
+	Status   int
+	Replayed bool
+}
+
+// Create makes a workflow and schedules its first step (201), or gives the one that is there with
+// return_existing (200). Errors: definition_not_found, workflow_exists, invalid_request (fields),
+// data_too_large, idempotency_key_reused, idempotency_in_progress.
+func (e *Engine) Create(ctx context.Context, r CreateRequest) (Outcome, error) {
+	if err := r.check(); err != nil {
+		return Outcome{}, err
+	}
+	p, err := e.planFor(ctx, r.Type, r.DefinitionVersion)
+	if err != nil {
+		return Outcome{}, err
+	}
+	params := domain.CreateParams{ID: e.NewID(), ExecutionID: e.NewID(), SubjectType: r.SubjectType, SubjectID: r.SubjectID,
+		Data: r.Data, AllowMultiple: r.AllowMultiple, Wait: r.Wait, At: r.At, Traceparent: r.Traceparent}
+	fence := e.NewFence()
+	result := e.Store.Create(context.WithoutCancel(ctx), persistence.CreateOp{
+		Conflict: r.OnConflict,
+		Key:      r.Key.stored(params.ID, 201),
+		Build: func(now time.Time) (domain.Change, error) {
+			change, err := domain.NewWorkflow(p.Definition, params, now)
+			return e.stamp(change, now), err
+		},
+		Cancel: func(now time.Time, row persistence.Row) (domain.Change, error) {
+			return domain.Control(nil, row.Workflow, row.Execution, domain.Command{Verb: domain.VerbCancel,
+				Reason: "Replaced by a new workflow (on_conflict: cancel_existing).", Fence: fence}, now)
+		},
+	})
+	if result.Err != nil {
+		return e.replay(ctx, result.Err)
+	}
+	if existing := result.Existing; existing != nil {
+		return Outcome{Workflow: shown(existing.Workflow, existing.Execution), Status: 200}, nil
+	}
+	if old := result.Canceled; old != nil {
+		e.Ready.Drop(old.Workflow.CurrentExecutionID)
+		e.inFlight.abort(old.Workflow.CurrentExecutionID)
+	}
+	e.announce(p, result.Change, result.Now)
+	return Outcome{Workflow: shown(result.Change.Workflow, result.Change.Next), Status: 201}, nil
+}
+
+func (r *CreateRequest) check() error {
+	var problems []domain.Problem
+	add := func(pointer string, err error) {
+		if err != nil {
+			problems = append(problems, domain.Problem{Pointer: pointer, Detail: err.Error()})
+		}
+	}
+	add("#/subject/type", domain.CheckSubjectType(r.SubjectType))
+	add("#/subject/id", domain.CheckSubjectID(r.SubjectID))
+	if len(problems) > 0 {
+		return &domain.Error{Code: domain.CodeInvalidRequest, Detail: "The workflow cannot be created as asked.", Problems: problems}
+	}
+	if len(r.Data) > domain.MaxDataBytes {
+		return domain.Errorf(domain.CodeDataTooLarge, "data has %d bytes; %d are allowed.", len(r.Data), domain.MaxDataBytes)
+	}
+	return nil
+}
+
+// planFor gives the plan of a version, 0 meaning the newest.
+func (e *Engine) planFor(ctx context.Context, typ string, version int) (*plan, error) {
+	if version == 0 {
+		newest, err := e.Store.NewestVersion(ctx, typ)
+		if err != nil {
+			return nil, err
+		}
+		version = newest
+	}
+	return e.plans.get(ctx, typ, version)
+}
+
+// replay turns the error of a repeated request into the answer of the first one, with the workflow as it is
+// now; any other error comes back as it is.
+func (e *Engine) replay(ctx context.Context, err error) (Outcome, error) {
+	var replay *persistence.Replay
+	if !errors.As(err, &replay) {
+		return Outcome{}, err
+	}
+	w, err := e.Workflow(ctx, replay.WorkflowID)
+	return Outcome{Workflow: w, Status: replay.Status, Replayed: true}, err
+}

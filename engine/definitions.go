@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/persistence"
+)
+
+// Definition is a registered definition as it is shown.
+type Definition = persistence.Definition
+
+// RegisterDefinition validates a definition and stores a new version of it, unless its resolved content
+// equals the newest version's. created tells which. typ is the type the request names, "" to take the
+// document's own. Errors: unreadable_body, invalid_definition.
+func (e *Engine) RegisterDefinition(ctx context.Context, typ string, source []byte, format domain.SourceFormat) (d Definition, created bool, err error) {
+	return e.register(ctx, typ, source, format, false)
+}
+
+func (e *Engine) register(ctx context.Context, typ string, source []byte, format domain.SourceFormat, anyVersion bool) (Definition, bool, error) {
+	def, err := domain.ParseDefinition(source, format, domain.Environment{Type: typ, Queues: e.Queues, Parent: func(name string) (*domain.Definition, error) {
+		version, err := e.Store.NewestVersion(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		p, err := e.plans.get(ctx, name, version)
+		if err != nil {
+			return nil, err
+		}
+		return p.Definition, nil
+	}})
+	if err != nil {
+		return Definition{}, false, err
+	}
+	stored, created, err := e.Store.SaveDefinition(ctx, def, anyVersion)
+	return stored, created, err
+}
+
+// LoadDefinitions registers every .yaml, .yml and .json file of a directory. A file whose content equals any
+// stored version of its type changes nothing, so that servers of two releases do not flip-flop (DESIGN
+// section 6). The error names the file.
+func (e *Engine) LoadDefinitions(ctx context.Context, dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("read the directory of definitions: %w", err)
+	}
+	for _, entry := range entries {
+		format, ok := domain.SourceFormatOf(strings.ToLower(filepath.Ext(entry.Name())))
+		if entry.IsDir() || !ok {
+			continue
+		}
+		path := filepath.Join(dir, entry.Name())
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("read the definition: %w", err)
+		}
+		d, created, err := e.register(ctx, "", source, format, true)
+		if err != nil {
+			return fmt.Errorf("definition %s: %w", path, err)
+		}
+		if created {
+			e.Logger.Info("definition registered", "file", path, "type", d.Type, "version", d.Version)
+		}
+	}
+	return nil
+}
+
+// DefinitionVersion gives one version of a definition, 0 meaning the newest. Errors: definition_not_found.
+func (e *Engine) DefinitionVersion(ctx context.Context, typ string, version int) (Definition, error) {
+	if version == 0 {
+		newest, err := e.Store.NewestVersion(ctx, typ)
+		if err != nil {
+			return Definition{}, err
+		}
+		version = newest
+	}
+	d, err := e.Store.Definition(ctx, typ, version)
+	return d, err
+}

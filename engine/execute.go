@@ -1,0 +1,235 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/persistence"
+	"github.com/genevadrive/genevadrive/queue"
+)
+
+// maxChain is how long a worker goes on with one undelayed chain of steps while others wait for its slot.
+const maxChain = time.Second
+
+// claimed is a step execution that this server owns, as the claim left it.
+type claimed struct {
+	plan      *plan
+	step      *domain.Step // nil: the definition does not have it
+	workflow  domain.Workflow
+	execution domain.Execution
+}
+
+func newClaimed(p *plan, w domain.Workflow, e domain.Execution) *claimed {
+	step, _, _ := p.Step(e.StepName)
+	return &claimed{plan: p, step: step, workflow: w, execution: e}
+}
+
+// work takes slots until ctx ends; runs ends later and aborts what is in flight then.
+func (e *Engine) work(ctx, runs context.Context) {
+	for {
+		slot, err := e.Ready.Next(ctx)
+		if err != nil {
+			return
+		}
+		e.perform(ctx, runs, slot)
+		slot.Release()
+	}
+}
+
+// perform claims the execution of a slot, runs and settles it, and goes on with its successors as long as
+// they are due at once and nobody else wants the slot (DESIGN section 4).
+func (e *Engine) perform(ctx, runs context.Context, slot *queue.Slot) {
+	c := e.claim(ctx, slot.Item)
+	for started := e.Now(); c != nil; {
+		result, aborted := e.run(runs, c)
+		if aborted {
+			e.handBack(c)
+			return
+		}
+		mayContinue := func(next *domain.Execution) bool {
+			waiting := e.Ready.Waiting() > 0
+			return ctx.Err() == nil && e.lease.live() && sameLane(c, next) &&
+				(!waiting || e.Now().Sub(started) < maxChain)
+		}
+		if c = e.settle(runs, c, result, mayContinue); c != nil {
+			slot.Switch(e.item(c.plan, &c.execution, 0))
+		}
+	}
+}
+
+// sameLane tells whether the next step may use the slot of this one: the same receiver, queue and priority.
+// Any other goes through the ready list, which knows who is first and who has room.
+func sameLane(c *claimed, next *domain.Execution) bool {
+	return c.plan.receivers[next.StepName] == c.plan.receivers[c.execution.StepName] &&
+		next.Queue == c.execution.Queue && next.Priority == c.execution.Priority
+}
+
+// claim takes the execution for this server. It gives nil when there is nothing to do: somebody else has it,
+// it is held or over, or it is early and was put back into the ready list.
+func (e *Engine) claim(ctx context.Context, item queue.Item) *claimed {
+	if !e.lease.live() {
+		return nil // the row stays due; whoever has a live lease finds it
+	}
+	var p *plan
+	params := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server()}
+	op := persistence.Op{WorkflowID: item.WorkflowID, ExecutionID: item.ExecutionID,
+		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
+			var ok bool
+			if p, ok = e.plans.cached(row.Workflow.Type, row.Workflow.DefinitionVersion); !ok {
+				return domain.Change{}, planMissing{planKey{row.Workflow.Type, row.Workflow.DefinitionVersion}}
+			}
+			step, _, ok := p.Step(row.Execution.StepName)
+			if !ok {
+				return domain.FailUnstarted(row.Workflow, *row.Execution, stepMissing(p, row.Execution.StepName), now)
+			}
+			params.Budget = budget(step)
+			return domain.Claim(row.Workflow, *row.Execution, params, now)
+		}}
+	result := e.decide(ctx, op)
+	var early *domain.EarlyError
+	switch {
+	case result.Err == nil:
+		if result.Change.Execution.State != domain.ExecutionExecuting {
+			e.logMoves(result.Change)
+			return nil
+		}
+		return newClaimed(p, result.Change.Workflow, *result.Change.Execution)
+	case errors.As(result.Err, &early):
+		item.Due = e.Now().Add(early.Remaining)
+		e.Ready.Offer(item)
+	case !errors.Is(result.Err, domain.ErrNotClaimable) && ctx.Err() == nil:
+		e.Logger.Warn("claim failed; the step stays due", "step_execution_id", item.ExecutionID, "error", result.Err)
+	}
+	return nil
+}
+
+func stepMissing(p *plan, name string) domain.ExecutionError {
+	return domain.ExecutionError{Code: domain.ErrStepMissing,
+		Message: fmt.Sprintf("Version %d of %s has no step %q.", p.Version, p.Type, name)}
+}
+
+// settle applies the result of an attempt, and the claim of the next step with it if that may follow at
+// once. It gives the next step as claimed, or nil. It returns only when the result is saved or can no longer
+// count: the answer was given once and will not be given again.
+func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, mayContinue func(*domain.Execution) bool) *claimed {
+	params := domain.SettleParams{Fence: c.execution.Fence, NextID: e.NewID(), Jitter: e.Jitter()}
+	following := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server()}
+	op := persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID,
+		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
+			change, err := domain.Settle(c.plan.Definition, row.Workflow, *row.Execution, result, params, now)
+			if err != nil || change.Next == nil || !mayContinue(change.Next) {
+				return e.stamp(change, now), err
+			}
+			step, _, _ := c.plan.Step(change.Next.StepName)
+			following.Budget = budget(step)
+			change, ok := change.ThenClaim(following, now)
+			if !ok {
+				change = e.stamp(change, now)
+			}
+			return change, nil
+		}}
+	saved := e.save(ctx, c, op)
+	if errors.Is(saved.Err, persistence.ErrUnsavable) {
+		result = unsavable(result, saved.Err)
+		saved = e.save(ctx, c, op)
+	}
+	e.logAttempt(c, result, saved)
+	if saved.Err != nil {
+		return nil
+	}
+	change := saved.Change
+	if change.Next != nil && change.Next.State == domain.ExecutionExecuting {
+		return newClaimed(c.plan, change.Workflow, *change.Next)
+	}
+	e.announce(c.plan, change, saved.Now)
+	return nil
+}
+
+// unsavable is the failed attempt that takes the place of an answer the database refuses to hold.
+func unsavable(r domain.Result, cause error) domain.Result {
+	return domain.Result{Status: r.Status, DurationMS: r.DurationMS, Failure: &domain.Failure{
+		ExecutionError: domain.ExecutionError{Code: domain.ErrUnsavableAnswer, Status: r.Status,
+			Message: "The database cannot hold this answer: " + cause.Error()}}}
+}
+
+// handBack gives a claimed execution back, claimable by any server at once.
+func (e *Engine) handBack(c *claimed) {
+	result := e.commits.do(persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID,
+		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
+			return domain.HandBack(row.Workflow, *row.Execution, c.execution.Fence, now)
+		}})
+	if result.Err != nil {
+		// Nothing is lost: the lease of this server ends, and the sweep of another one takes the row over.
+		e.Logger.Info("step not handed back", "step_execution_id", c.execution.ID, "error", result.Err)
+		return
+	}
+	e.announce(c.plan, result.Change, result.Now)
+}
+
+const (
+	saveRetryMin = 100 * time.Millisecond
+	saveRetryMax = 2 * time.Second
+)
+
+// save commits a settle. While the database is away it keeps the answer and tries again, until the runs of
+// this server are over.
+func (e *Engine) save(ctx context.Context, c *claimed, op persistence.Op) persistence.Result {
+	wait := saveRetryMin
+	for {
+		result := e.commits.do(op)
+		if !errors.Is(result.Err, persistence.ErrUnavailable) {
+			return result
+		}
+		e.Logger.Warn("the database is away; the answer is kept and saved later",
+			"workflow_id", c.workflow.ID, "step_execution_id", c.execution.ID, "error", result.Err)
+		select {
+		case <-ctx.Done():
+			return result
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, saveRetryMax)
+	}
+}
+
+// decide commits a decision that may need a plan which is not cached yet.
+func (e *Engine) decide(ctx context.Context, op persistence.Op) persistence.Result {
+	for {
+		result := e.commits.do(op)
+		if retry, err := e.plans.load(ctx, result.Err); !retry {
+			result.Err = err
+			return result
+		}
+	}
+}
+
+// stamp notes on a scheduled execution the doorbell's id, if it will be rung for.
+func (e *Engine) stamp(change domain.Change, now time.Time) domain.Change {
+	if due, ok := change.Due(); ok && due.ScheduledFor.Sub(now) > e.Horizon {
+		due.JobID = queue.JobID(due.ID, due.ScheduledFor)
+	}
+	return change
+}
+
+// announce makes what a committed change left due start on time: here, if this server can, else by the
+// doorbell. Whatever gets lost on the way the sweep finds (DESIGN section 2).
+func (e *Engine) announce(p *plan, change domain.Change, now time.Time) {
+	due, ok := change.Due()
+	if !ok {
+		return
+	}
+	wait := due.ScheduledFor.Sub(now)
+	here := e.Role.works() && wait <= e.Horizon && e.Ready.Offer(e.item(p, due, wait))
+	if !here {
+		e.Doorbell.Ring(queue.Bell{ExecutionID: due.ID, Due: due.ScheduledFor, At: e.Now().Add(wait), Queue: due.Queue})
+	}
+}
+
+// item is what the ready list holds of an execution that is due in wait.
+func (e *Engine) item(p *plan, x *domain.Execution, wait time.Duration) queue.Item {
+	r := p.receivers[x.StepName]
+	return queue.Item{ExecutionID: x.ID, WorkflowID: x.WorkflowID, Queue: x.Queue, Priority: x.Priority,
+		Due: e.Now().Add(wait), Receiver: r.key, MaxInFlight: r.maxInFlight}
+}

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/persistence"
+)
+
+// plan is a definition made ready for execution. It never changes.
+type plan struct {
+	*domain.Definition
+	receivers map[string]receiver // by step name
+}
+
+// receiver is where a step goes, as far as the ready list needs to know it.
+type receiver struct {
+	key         string // host or endpoint: what max_in_flight counts by
+	maxInFlight int
+}
+
+func newPlan(def *domain.Definition) *plan {
+	p := &plan{Definition: def, receivers: make(map[string]receiver, len(def.Steps))}
+	for i := range def.Steps {
+		p.receivers[def.Steps[i].Name] = receiverOf(&def.Steps[i])
+	}
+	return p
+}
+
+func receiverOf(step *domain.Step) receiver {
+	r := receiver{maxInFlight: step.Webhook.MaxInFlight, key: "endpoint:" + step.Webhook.Endpoint}
+	if step.Webhook.Endpoint == "" {
+		if u, err := url.Parse(step.Webhook.URL); err == nil {
+			r.key = u.Host
+		}
+	}
+	if r.maxInFlight == 0 {
+		r.maxInFlight = domain.DefaultMaxInFlight
+	}
+	return r
+}
+
+// budget is the timeout of one attempt of a step, hook and POST together.
+func budget(step *domain.Step) time.Duration {
+	if step.Webhook.Timeout > 0 {
+		return step.Webhook.Timeout
+	}
+	return domain.DefaultWebhookTimeout
+}
+
+type planKey struct {
+	typ     string
+	version int
+}
+
+// planCache keeps plans by type and version. They are immutable, so nothing ever goes stale; when it is full
+// it starts afresh.
+type planCache struct {
+	store *persistence.Store
+	mu    sync.RWMutex
+	plans map[planKey]*plan
+}
+
+const maxCachedPlans = 10_000
+
+func newPlanCache(store *persistence.Store) *planCache {
+	return &planCache{store: store, plans: map[planKey]*plan{}}
+}
+
+// cached gives a plan without any I/O, so it may be called inside a transaction's decision.
+func (c *planCache) cached(typ string, version int) (*plan, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	p, ok := c.plans[planKey{typ, version}]
+	return p, ok
+}
+
+// get gives a plan, from the database if need be. Errors: definition_not_found.
+func (c *planCache) get(ctx context.Context, typ string, version int) (*plan, error) {
+	if p, ok := c.cached(typ, version); ok {
+		return p, nil
+	}
+	stored, err := c.store.Definition(ctx, typ, version)
+	if err != nil {
+		return nil, err
+	}
+	return c.add(stored.Definition), nil
+}
+
+func (c *planCache) add(def *domain.Definition) *plan {
+	p := newPlan(def)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.plans) >= maxCachedPlans {
+		clear(c.plans)
+	}
+	c.plans[planKey{def.Type, def.Version}] = p
+	return p
+}
+
+// planMissing is what a decision answers when it needs a plan that is not cached; whoever asked for the
+// decision loads it, with no transaction open, and asks again.
+type planMissing struct{ planKey }
+
+func (planMissing) Error() string { return "the definition has to be loaded first" }
+
+// load brings in the plan an error asks for. retry tells whether the decision is worth asking again.
+func (c *planCache) load(ctx context.Context, decision error) (retry bool, err error) {
+	var missing planMissing
+	if !errors.As(decision, &missing) {
+		return false, decision
+	}
+	_, err = c.get(ctx, missing.typ, missing.version)
+	return err == nil, err
+}

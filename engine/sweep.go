@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/persistence"
+)
+
+const (
+	sweepEvery        = time.Second
+	housekeepingEvery = time.Minute
+	refillEvery       = 20 * time.Millisecond
+	sweepLimit        = 1000 // of a queue and priority
+	maxArrivals       = 4096
+	maxLookup         = 200
+	doorbellGrace     = time.Second // while the doorbell is healthy, younger rows are its business
+)
+
+// sweep makes good whatever got lost: it offers due rows to the ready list, takes steps from servers that
+// died and from claims whose deadline passed, and declares silent servers dead (DESIGN section 2). One part
+// failing does not keep the others from running.
+func (e *Engine) sweep(ctx context.Context) error {
+	return errors.Join(e.lease.bury(ctx), e.sweepLost(ctx), e.sweepDue(ctx))
+}
+
+// sweepDue offers what is due, or will be within the horizon if nobody else rings for it.
+func (e *Engine) sweepDue(ctx context.Context) error {
+	if !e.lease.live() {
+		return nil
+	}
+	ahead := e.Horizon
+	if e.SharedDoorbell && e.Doorbell.Healthy() {
+		ahead = -doorbellGrace
+	}
+	candidates, now, err := e.Store.Due(ctx, e.Queues, ahead, sweepLimit)
+	if err != nil {
+		return err
+	}
+	e.backlog.Store(len(candidates) >= sweepLimit)
+	e.offer(ctx, candidates, now)
+	return nil
+}
+
+// refill sweeps out of turn while there is a backlog and the ready list runs low, so that a backlog is worked
+// off at full speed rather than a sweep's worth every second.
+func (e *Engine) refill(ctx context.Context) error {
+	if !e.backlog.Load() || e.Ready.Waiting() > sweepLimit/4 {
+		return nil
+	}
+	return e.sweepDue(ctx)
+}
+
+// sweepUnknownQueues offers the rows of queues that no live server lists; they run as default.
+func (e *Engine) sweepUnknownQueues(ctx context.Context) error {
+	unknown, err := e.Store.UnknownQueues(ctx, e.Queues)
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	candidates, now, err := e.Store.Due(ctx, unknown, 0, sweepLimit)
+	if err != nil {
+		return err
+	}
+	e.offer(ctx, candidates, now)
+	return nil
+}
+
+// arrive takes a ring of the doorbell. It never blocks; what does not fit the sweep finds.
+func (e *Engine) arrive(id uuid.UUID) {
+	select {
+	case e.arrivals <- id:
+	default:
+	}
+}
+
+// listen looks up what the doorbell rings for, together what arrives together, until ctx ends.
+func (e *Engine) listen(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case id := <-e.arrivals:
+			ids := []uuid.UUID{id}
+			for len(ids) < maxLookup && len(e.arrivals) > 0 {
+				ids = append(ids, <-e.arrivals)
+			}
+			candidates, now, err := e.Store.Candidates(ctx, ids)
+			if err != nil {
+				if ctx.Err() == nil {
+					e.Logger.Info("ring not followed; the sweep will find the step", "error", err)
+				}
+				continue
+			}
+			e.offer(ctx, candidates, now)
+		}
+	}
+}
+
+func (e *Engine) offer(ctx context.Context, candidates []persistence.Candidate, now time.Time) {
+	for _, c := range candidates {
+		p, err := e.plans.get(ctx, c.Type, c.DefinitionVersion)
+		if err != nil {
+			e.Logger.Warn("step left alone: its definition cannot be read by this server",
+				"type", c.Type, "version", c.DefinitionVersion, "step_execution_id", c.ExecutionID, "error", err)
+			continue
+		}
+		e.Ready.Offer(e.item(p, &domain.Execution{ID: c.ExecutionID, WorkflowID: c.WorkflowID, StepName: c.StepName,
+			Queue: c.Queue, Priority: c.Priority}, c.Due.Sub(now)))
+	}
+}
+
+// sweepLost interrupts executions whose server is dead or whose deadline has passed.
+func (e *Engine) sweepLost(ctx context.Context) error {
+	orphans, err := e.Store.Orphans(ctx, sweepLimit)
+	if err != nil {
+		return err
+	}
+	expired, err := e.Store.Expired(ctx, sweepLimit)
+	if err != nil {
+		return err
+	}
+	for _, lost := range orphans {
+		e.interrupt(ctx, lost, "The server that was performing this step died.")
+	}
+	for _, lost := range expired {
+		e.interrupt(ctx, lost, "The step's deadline passed without a result.")
+	}
+	return nil
+}
+
+// interrupt takes one execution from whoever claimed it. A row that fails never stands in the way of others.
+func (e *Engine) interrupt(ctx context.Context, lost persistence.Lost, why string) {
+	params := domain.SettleParams{Fence: lost.Fence, NextID: e.NewID(), Jitter: e.Jitter()}
+	fence := e.NewFence()
+	var p *plan
+	result := e.decide(ctx, persistence.Op{WorkflowID: lost.WorkflowID, ExecutionID: lost.ExecutionID,
+		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
+			var ok bool
+			if p, ok = e.plans.cached(row.Workflow.Type, row.Workflow.DefinitionVersion); !ok {
+				return domain.Change{}, planMissing{planKey{row.Workflow.Type, row.Workflow.DefinitionVersion}}
+			}
+			change, err := domain.Interrupt(p.Definition, row.Workflow, *row.Execution, why, params, fence, now)
+			return e.stamp(change, now), err
+		}})
+	switch {
+	case result.Err == nil:
+		e.inFlight.abort(lost.ExecutionID)
+		e.logMoves(result.Change)
+		e.announce(p, result.Change, result.Now)
+	case errors.Is(result.Err, domain.ErrFenced), errors.Is(result.Err, domain.ErrSettled):
+	default:
+		e.Logger.Warn("step not taken over, will be tried again", "step_execution_id", lost.ExecutionID, "error", result.Err)
+	}
+}
+
+// housekeep deletes what nobody needs anymore, in small batches, and looks after what the fast loops pass by.
+func (e *Engine) housekeep(ctx context.Context) error {
+	return errors.Join(
+		e.sweepUnknownQueues(ctx),
+		e.Store.DeleteExpiredIdempotencyKeys(ctx),
+		e.Store.DeleteDeadServers(ctx),
+		e.Store.Checkpoint(ctx),
+	)
+}

@@ -1,0 +1,233 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// Row is a workflow and one of its executions, as they were locked or read.
+type Row struct {
+	Workflow  domain.Workflow
+	Execution *domain.Execution // nil: the workflow has had none
+}
+
+// Op is one decision about one workflow. Every change of a workflow that exists is one: its row is locked,
+// the execution read, the database's clock taken, Decide asked, and what it says is saved and committed.
+type Op struct {
+	WorkflowID  uuid.UUID
+	ExecutionID uuid.UUID // the execution it is about; uuid.Nil: the workflow's newest
+	Decide      func(now time.Time, row Row) (domain.Change, error)
+	Key         *IdempotencyKey // inserted first in the same transaction; nil: none
+}
+
+// Result is what became of an Op. An error of Decide is in Err as it was; the store's own are a domain.Error
+// (workflow_not_found, idempotency_…, unavailable), a *Replay, or wrap ErrUnavailable or ErrUnsavable.
+type Result struct {
+	Change domain.Change
+	Now    time.Time // the database's clock that Decide was given
+	Err    error
+}
+
+// How often a transaction is run again, and the longest wait before that.
+const (
+	maxReruns = 12
+	rerunWait = 40 * time.Millisecond
+)
+
+// unacknowledged is a change whose commit may or may not have happened.
+type unacknowledged struct {
+	seen   Row
+	result Result
+}
+
+// ours tells whether the row shows that the commit did happen: it has the very fence and state that the
+// change gave it. A change that altered neither says nothing; deciding it again is harmless then.
+func (u *unacknowledged) ours(row Row) bool {
+	if u == nil || u.seen.Execution == nil || u.result.Change.Execution == nil || row.Execution == nil {
+		return false
+	}
+	before, after := u.seen.Execution, u.result.Change.Execution
+	return row.Execution.ID == after.ID && row.Execution.State == after.State && row.Execution.Fence == after.Fence &&
+		(before.State != after.State || before.Fence != after.Fence)
+}
+
+// Apply takes one decision, waiting for the workflow's lock. Deadlocks and the like run the whole transaction
+// again, Decide included. A commit that was not acknowledged is resolved by reading back under the lock.
+func (s *Store) Apply(ctx context.Context, op Op) Result { return s.apply(ctx, op, nil) }
+
+func (s *Store) apply(ctx context.Context, op Op, unknown *unacknowledged) Result {
+	for rerun := 0; ; rerun++ {
+		result, seen := s.applyOnce(ctx, op, unknown)
+		var unsure *commitError
+		if errors.As(result.Err, &unsure) {
+			unknown = &unacknowledged{seen: seen, result: result}
+			unknown.result.Err = nil
+		}
+		if rerun >= maxReruns || !worthRerun(result.Err) || !pause(ctx, rerun) {
+			result.Err = explain(result.Err)
+			return result
+		}
+	}
+}
+
+// decided marks the errors that are Decide's own, so that no error of the database is mistaken for one.
+type decided struct{ error }
+
+func (d decided) Unwrap() error { return d.error }
+
+// worthRerun tells whether running a transaction again may end otherwise.
+func worthRerun(err error) bool {
+	var own decided
+	if err == nil || errors.As(err, &own) {
+		return false
+	}
+	f := faultOf(err)
+	return f == faultRerun || f == faultAway || errors.Is(err, errGuard)
+}
+
+// pause waits a moment, longer with each rerun, with jitter; false means that ctx has ended.
+func pause(ctx context.Context, rerun int) bool {
+	longest := min(time.Millisecond<<rerun, rerunWait)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(rand.N(longest)):
+		return true
+	}
+}
+
+func (s *Store) applyOnce(ctx context.Context, op Op, unknown *unacknowledged) (result Result, seen Row) {
+	result.Err = s.transact(ctx, func(t transaction) error {
+		if err := s.insertKey(ctx, t, op.Key); err != nil {
+			return err
+		}
+		var err error
+		if seen, result.Now, err = s.lockOne(ctx, t, op, unknown); err != nil {
+			return err
+		}
+		if unknown.ours(seen) {
+			result = unknown.result
+			return nil
+		}
+		if result.Change, err = op.Decide(result.Now, seen); err != nil {
+			return decided{err}
+		}
+		if result.Change.Unchanged && op.Key == nil {
+			return nil
+		}
+		var save saving
+		if !result.Change.Unchanged {
+			save.add(seen, &result.Change)
+			result.Change.Workflow.LockVersion = seen.Workflow.LockVersion + 1
+		}
+		return t.commit(ctx, save.statements(&s.dialect)...)
+	})
+	var own decided
+	if errors.As(result.Err, &own) {
+		result.Err = own.error
+	}
+	return result, seen
+}
+
+// lockOne locks a workflow and its execution, and reads the database's clock.
+func (s *Store) lockOne(ctx context.Context, t transaction, op Op, unknown *unacknowledged) (row Row, now time.Time, err error) {
+	if op.ExecutionID == uuid.Nil {
+		return s.lockNewest(ctx, t, op.WorkflowID, unknown)
+	}
+	found := false
+	query := s.lockBoth("= ?", "= ?")
+	err = t.query(ctx, query, []any{op.ExecutionID, op.WorkflowID}, newRecord(lockedWidth), func(r *record) error {
+		found = true
+		row, now = s.locked(r)
+		return r.err
+	})
+	if err == nil && !found {
+		err = decided{domain.Errorf(domain.CodeExecutionNotFound, "There is no step execution %s of the workflow %s.", op.ExecutionID, op.WorkflowID)}
+	}
+	return row, now, err
+}
+
+const lockedWidth = workflowWidth + executionWidth + 1
+
+// lockBoth is the query that locks workflows and executions, given how the ids are compared: those of the
+// executions first.
+func (s *Store) lockBoth(executions, workflows string) string {
+	d := &s.dialect
+	return d.bind("SELECT " + workflowColumns + ", " + executionColumns + ", " + s.rowClock() +
+		" FROM " + workflowsTable + " AS w " + d.join + " " + executionsTable + " AS e ON e.workflow_id = w.id AND e.id " + executions +
+		" WHERE w.id " + workflows + " ORDER BY w.id " + d.forUpdate)
+}
+
+// rowClock is the clock column of a locking read; where the clock is the injected one there is none to read.
+func (s *Store) rowClock() string {
+	if s.dialect.rowClock == "" {
+		return "NULL"
+	}
+	return s.dialect.rowClock
+}
+
+// locked reads the current row of a query of lockBoth.
+func (s *Store) locked(r *record) (Row, time.Time) {
+	row := Row{Workflow: r.workflow()}
+	e := r.execution()
+	row.Execution = &e
+	return row, s.clockOf(r)
+}
+
+func (s *Store) clockOf(r *record) time.Time {
+	if s.dialect.rowClock == "" {
+		r.next()
+		return s.clockNow()
+	}
+	return r.time().Truncate(time.Microsecond)
+}
+
+// lockNewest locks a workflow and then reads its newest execution, or, to find out about a commit that was
+// not acknowledged, the execution that one was about.
+func (s *Store) lockNewest(ctx context.Context, t transaction, id uuid.UUID, unknown *unacknowledged) (row Row, now time.Time, err error) {
+	d := &s.dialect
+	found := false
+	query := d.bind("SELECT " + workflowColumns + ", " + s.rowClock() + " FROM " + workflowsTable + " AS w WHERE w.id = ? " + d.forUpdateW)
+	err = t.query(ctx, query, []any{id}, newRecord(workflowWidth+1), func(r *record) error {
+		found = true
+		row.Workflow, now = r.workflow(), s.clockOf(r)
+		return r.err
+	})
+	if err != nil {
+		return row, now, err
+	}
+	if !found {
+		return row, now, decided{workflowNotFound(id)}
+	}
+	if unknown != nil && unknown.seen.Execution != nil {
+		if row.Execution, err = s.lockExecution(ctx, t, unknown.seen.Execution.ID); err != nil || unknown.ours(row) {
+			return row, now, err
+		}
+	}
+	row.Execution, err = s.lockExecution(ctx, t, row.Workflow.CurrentExecutionID)
+	return row, now, err
+}
+
+// lockExecution reads an execution of a workflow that is locked; nil when there is none of that id.
+func (s *Store) lockExecution(ctx context.Context, t transaction, id uuid.UUID) (e *domain.Execution, err error) {
+	if id == uuid.Nil {
+		return nil, nil
+	}
+	query := s.dialect.bind("SELECT " + executionColumns + " FROM " + executionsTable + " AS e WHERE e.id = ? " + s.dialect.forUpdateE)
+	err = t.query(ctx, query, []any{id}, newRecord(executionWidth), func(r *record) error {
+		read := r.execution()
+		e = &read
+		return r.err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lock the step execution %s: %w", id, err)
+	}
+	return e, nil
+}

@@ -1,0 +1,193 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// CreateOp makes a workflow. Its ids are fixed before, so that a repetition makes the same one.
+type CreateOp struct {
+	Build    func(now time.Time) (domain.Change, error)          // a new workflow and, as Next, its first execution
+	Conflict domain.OnConflict                                   // "" is reject
+	Cancel   func(now time.Time, row Row) (domain.Change, error) // what cancel_existing does to the one in the way
+	Key      *IdempotencyKey                                     // its WorkflowID and Status are those of a new workflow
+}
+
+// CreateResult is what became of a CreateOp: a new workflow in Change, or with return_existing the one that
+// was there.
+type CreateResult struct {
+	Result
+	Existing *Row // with return_existing; Change is empty then
+	Canceled *Row // with cancel_existing: what was in the way, as it was
+}
+
+// errConflict says that an open workflow of the type stands for the subject already.
+var errConflict = errors.New("the subject has an open workflow of this type")
+
+// Create makes a workflow. Errors: workflow_exists with the id of the one in the way, *Replay,
+// idempotency_key_reused, idempotency_in_progress, those of Build, ErrUnavailable, ErrUnsavable.
+func (s *Store) Create(ctx context.Context, op CreateOp) CreateResult {
+	c := creation{store: s, op: op}
+	for rerun := 0; ; rerun++ {
+		err := c.once(ctx)
+		if errors.Is(err, errConflict) {
+			err = c.resolve(ctx)
+		}
+		var unsure *commitError
+		c.unsure = c.unsure || errors.As(err, &unsure)
+		if err == nil || rerun >= maxReruns || !(worthRerun(err) || errors.Is(err, errConflict)) || !pause(ctx, rerun) {
+			return c.end(err)
+		}
+	}
+}
+
+// creation is a Create under way.
+type creation struct {
+	store  *Store
+	op     CreateOp
+	result CreateResult
+	unsure bool       // an earlier commit was not acknowledged
+	victim *uuid.UUID // the workflow that is canceled first
+}
+
+func (c *creation) end(err error) CreateResult {
+	var own decided
+	switch {
+	case errors.As(err, &own):
+		err = own.error
+	case errors.Is(err, errConflict): // again and again somebody else came first
+		err = unavailable(err)
+	}
+	c.result.Err = explain(err)
+	return c.result
+}
+
+// once inserts the workflow, after canceling the victim if there is one.
+func (c *creation) once(ctx context.Context) error {
+	s := c.store
+	err := s.transact(ctx, func(t transaction) error {
+		if err := s.insertKey(ctx, t, c.op.Key); err != nil {
+			return err
+		}
+		var save saving
+		now, err := c.cancelVictim(ctx, t, &save)
+		if err != nil {
+			return err
+		}
+		change, err := c.op.Build(now)
+		if err != nil {
+			return decided{err}
+		}
+		c.result.Result = Result{Change: change, Now: now}
+		save.newWorkflows = append(save.newWorkflows, workflowInsert(&change.Workflow))
+		save.addNew(&change)
+		return t.commit(ctx, save.statements(&s.dialect)...)
+	})
+	if faultOf(err) != faultUnique {
+		return err
+	}
+	if c.unsure {
+		if _, read := s.Workflow(ctx, c.result.Change.Workflow.ID); read == nil {
+			return nil // the earlier commit did happen
+		}
+	}
+	if violates(err, "one_active", "subject_id") {
+		return errConflict
+	}
+	return err
+}
+
+// cancelVictim locks and cancels the workflow in the way, if one is known, and gives the database's clock.
+func (c *creation) cancelVictim(ctx context.Context, t transaction, save *saving) (time.Time, error) {
+	s := c.store
+	c.result.Canceled = nil
+	if c.victim == nil {
+		return s.clockIn(ctx, t)
+	}
+	row, now, err := s.lockNewest(ctx, t, *c.victim, nil)
+	if err != nil {
+		return now, err
+	}
+	if row.Workflow.State.Terminal() { // it has ended meanwhile
+		return now, nil
+	}
+	change, err := c.op.Cancel(now, row)
+	if err != nil {
+		return now, decided{err}
+	}
+	save.add(row, &change)
+	c.result.Canceled = &row
+	return now, nil
+}
+
+// resolve does what the conflict policy says about the workflow in the way. It gives errConflict when the
+// insert is worth trying again.
+func (c *creation) resolve(ctx context.Context) error {
+	existing, err := c.inTheWay(ctx)
+	if err != nil || existing == nil {
+		return errors.Join(err, errConflict)
+	}
+	id := existing.Workflow.ID
+	switch c.op.Conflict {
+	case domain.ConflictCancelExisting:
+		c.victim = &id
+		return errConflict
+	case domain.ConflictReturnExisting:
+		if err := c.remember(ctx, id); err != nil {
+			return err
+		}
+		c.result.Result, c.result.Existing = Result{}, existing
+		return nil
+	}
+	return decided{&domain.Error{Code: domain.CodeWorkflowExists, WorkflowID: id.String(),
+		Detail: "The subject has an open workflow of this type, " + id.String() + "."}}
+}
+
+// inTheWay finds the open workflow that the new one conflicts with; nil when it has ended meanwhile.
+func (c *creation) inTheWay(ctx context.Context) (*Row, error) {
+	w := &c.result.Change.Workflow
+	open := []domain.WorkflowState{domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused}
+	q := c.store.selectWorkflows().Where("w.type = ?", w.Type).Where("w.subject_type = ?", w.SubjectType).
+		Where("w.subject_id = ?", w.SubjectID).Where("w.state IN (?)", bun.List(open)).Where("NOT w.allow_multiple").Limit(1)
+	rows, err := c.store.workflowRows(ctx, q)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return &rows[0], nil
+}
+
+// remember keeps the key of a request that was answered with a workflow which was there.
+func (c *creation) remember(ctx context.Context, id uuid.UUID) error {
+	if c.op.Key == nil {
+		return nil
+	}
+	key := *c.op.Key
+	key.WorkflowID, key.Status = id, 200
+	return c.store.transact(ctx, func(t transaction) error {
+		if err := c.store.insertKey(ctx, t, &key); err != nil {
+			return err
+		}
+		return t.commit(ctx)
+	})
+}
+
+// clockIn reads the database's clock within a transaction.
+func (s *Store) clockIn(ctx context.Context, t transaction) (now time.Time, err error) {
+	if s.dialect.rowClock == "" {
+		return s.clockNow(), nil
+	}
+	err = t.query(ctx, "SELECT "+s.dialect.rowClock, nil, newRecord(1), func(r *record) error {
+		now = r.time().Truncate(time.Microsecond)
+		return r.err
+	})
+	return now, err
+}
+
+// SingleWriter tells that the database takes one write transaction at a time.
+func (s *Store) SingleWriter() bool { return s.dialect.oneFile }

@@ -1,0 +1,173 @@
+package persistence
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// Definition is a stored version of a definition.
+type Definition struct {
+	*domain.Definition
+	CreatedAt time.Time
+}
+
+// NewestVersion gives the number of the newest version of a type. Errors: definition_not_found.
+func (s *Store) NewestVersion(ctx context.Context, typ string) (int, error) {
+	q := s.read.NewSelect().ColumnExpr("d.version").TableExpr(definitionsTable+" AS d").
+		Where("d.type = ?", typ).OrderExpr("d.version DESC").Limit(1)
+	versions, err := collect(ctx, q, 1, (*record).int)
+	if err != nil {
+		return 0, err
+	}
+	if len(versions) == 0 {
+		return 0, domain.Errorf(domain.CodeDefinitionNotFound, "There is no definition %q.", typ)
+	}
+	return versions[0], nil
+}
+
+// Definition gives one version of a definition. Errors: definition_not_found, domain.ErrUnknownFormat.
+func (s *Store) Definition(ctx context.Context, typ string, version int) (Definition, error) {
+	found, err := s.definitions(ctx, s.selectDefinitions().Where("d.type = ?", typ).Where("d.version = ?", version))
+	if err != nil {
+		return Definition{}, err
+	}
+	if len(found) == 0 {
+		return Definition{}, domain.Errorf(domain.CodeDefinitionNotFound, "There is no version %d of the definition %q.", version, typ)
+	}
+	return found[0], nil
+}
+
+// Definitions lists the newest version of every type, by type, and gives the cursor of the next page.
+// Errors: invalid_cursor.
+func (s *Store) Definitions(ctx context.Context, p Page) ([]Definition, string, error) {
+	const list = "definitions"
+	after, err := p.after(list)
+	if err != nil {
+		return nil, "", err
+	}
+	newest := s.read.NewSelect().ColumnExpr("n.type, MAX(n.version) AS version").TableExpr(definitionsTable+" AS n").
+		Where("n.type > ?", after).GroupExpr("n.type").OrderExpr("n.type").Limit(int64(p.Limit) + 1)
+	found, err := s.definitions(ctx, s.selectDefinitions().
+		Join("JOIN (?) AS newest ON newest.type = d.type AND newest.version = d.version", newest).OrderExpr("d.type"))
+	if err != nil {
+		return nil, "", err
+	}
+	page, next := paged(found, p, list, func(d Definition) string { return d.Type })
+	return page, next, nil
+}
+
+// DefinitionVersions lists the versions of a type, newest first, and gives the cursor of the next page.
+// Errors: definition_not_found, invalid_cursor.
+func (s *Store) DefinitionVersions(ctx context.Context, typ string, p Page) ([]Definition, string, error) {
+	after, err := p.after(typ)
+	if err != nil {
+		return nil, "", err
+	}
+	q := s.selectDefinitions().Where("d.type = ?", typ).OrderExpr("d.version DESC").Limit(int64(p.Limit) + 1)
+	if after != "" {
+		last, err := strconv.Atoi(after)
+		if err != nil {
+			return nil, "", invalidCursor()
+		}
+		q.Where("d.version < ?", last)
+	}
+	found, err := s.definitions(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(found) == 0 && after == "" {
+		return nil, "", domain.Errorf(domain.CodeDefinitionNotFound, "There is no definition %q.", typ)
+	}
+	page, next := paged(found, p, typ, func(d Definition) string { return strconv.Itoa(d.Version) })
+	return page, next, nil
+}
+
+// SaveDefinition stores a definition as the next version of its type, unless the newest version, or with
+// anyVersion any version, has the same content already: then it gives that one. created tells which. Two
+// servers that save at once get one version each, or the same one.
+func (s *Store) SaveDefinition(ctx context.Context, def *domain.Definition, anyVersion bool) (stored Definition, created bool, err error) {
+	for {
+		stored, created, err = s.saveDefinition(ctx, def, anyVersion)
+		if f := faultOf(err); f != faultUnique && f != faultRerun {
+			return stored, created, explain(err)
+		}
+		if ctx.Err() != nil {
+			return stored, false, explain(err)
+		}
+	}
+}
+
+func (s *Store) saveDefinition(ctx context.Context, def *domain.Definition, anyVersion bool) (Definition, bool, error) {
+	hash, err := def.ContentHash()
+	if err != nil {
+		return Definition{}, false, err
+	}
+	content, err := json.Marshal(def)
+	if err != nil {
+		return Definition{}, false, fmt.Errorf("store a definition: %w", err)
+	}
+	now, err := s.Now(ctx)
+	if err != nil {
+		return Definition{}, false, err
+	}
+	newest, err := s.NewestVersion(ctx, def.Type)
+	if err != nil && domain.CodeOf(err) != domain.CodeDefinitionNotFound {
+		return Definition{}, false, err
+	}
+	same := s.selectDefinitions().Where("d.type = ?", def.Type).Where("d.hash = ?", hash).OrderExpr("d.version DESC").Limit(1)
+	if !anyVersion {
+		same.Where("d.version = ?", newest)
+	}
+	found, err := s.definitions(ctx, same)
+	if err != nil {
+		return Definition{}, false, err
+	}
+	if len(found) > 0 {
+		return found[0], false, nil
+	}
+	saved := *def
+	saved.Version = newest + 1
+	_, err = s.db.NewInsert().TableExpr(definitionsTable).Model(&map[string]any{
+		"type": saved.Type, "version": saved.Version, "format": saved.Format, "content": string(content),
+		"source": string(saved.Source), "hash": hash, "created_at": now,
+	}).Exec(ctx)
+	return Definition{Definition: &saved, CreatedAt: now}, err == nil, err
+}
+
+func (s *Store) selectDefinitions() *bun.SelectQuery {
+	return s.read.NewSelect().ColumnExpr("d.type, d.version, d.format, d.content, d.source, d.created_at").
+		TableExpr(definitionsTable + " AS d")
+}
+
+func (s *Store) definitions(ctx context.Context, q *bun.SelectQuery) ([]Definition, error) {
+	var unreadable error
+	list, err := collect(ctx, q, 6, func(r *record) Definition {
+		typ, version, format, content, source, created := r.text(), r.int(), r.int(), r.json(), r.json(), r.time()
+		def, err := domain.UnmarshalDefinition(format, content)
+		if err != nil {
+			unreadable = errors.Join(unreadable, fmt.Errorf("version %d of %s: %w", version, typ, err))
+			return Definition{}
+		}
+		def.Type, def.Version, def.Source = typ, version, source
+		return Definition{Definition: def, CreatedAt: created}
+	})
+	return list, errors.Join(err, unreadable)
+}
+
+// affected gives how many rows a statement changed.
+func affected(result sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, explain(err)
+	}
+	n, err := result.RowsAffected()
+	return n, explain(err)
+}

@@ -1,0 +1,113 @@
+package persistence
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// IdempotencyKey makes a request unrepeatable: its row is inserted first in the transaction of the request,
+// so that a second one with the same scope and key waits for the first, and then finds it (DESIGN section 9).
+type IdempotencyKey struct {
+	Scope       string // API key and path
+	Key         string
+	Fingerprint string // of what was asked
+	WorkflowID  uuid.UUID
+	Status      int // HTTP status of the first answer
+}
+
+// Replay is the error of a request that has been served before.
+type Replay struct {
+	WorkflowID uuid.UUID
+	Status     int
+}
+
+func (r *Replay) Error() string {
+	return fmt.Sprintf("this request was served before, with status %d and the workflow %s", r.Status, r.WorkflowID)
+}
+
+// keysKept is how long a key is remembered.
+const keysKept = 24 * time.Hour
+
+// insertKey inserts a key, nil for none. Errors: *Replay, idempotency_key_reused, idempotency_in_progress.
+func (s *Store) insertKey(ctx context.Context, t transaction, key *IdempotencyKey) error {
+	if key == nil {
+		return nil
+	}
+	clock, args := s.dialect.statementClock, []any{key.Scope, key.Key, key.Fingerprint, key.WorkflowID, int64(key.Status)}
+	if clock == "" {
+		clock = "?"
+		args = append(args, s.clockNow())
+	}
+	err := t.exec(ctx, statement{rows: 1, args: args, query: s.dialect.bind("INSERT INTO " + keysTable +
+		" (scope, idempotency_key, fingerprint, workflow_id, status, created_at) VALUES (?, ?, ?, ?, ?, " + clock + ")")})
+	switch {
+	case err == nil:
+		return nil
+	case faultOf(err) == faultUnique:
+		return s.replay(ctx, t, key)
+	case isLockTimeout(err):
+		return decided{domain.Errorf(domain.CodeIdempotencyInProgress, "The first request with this Idempotency-Key is still being served.")}
+	}
+	return err
+}
+
+// replay says what the first request with a key was. The transaction is over: on PostgreSQL it has failed,
+// and the pool may have no second connection to spare.
+func (s *Store) replay(ctx context.Context, t transaction, key *IdempotencyKey) error {
+	t.rollback()
+	found := false
+	var first IdempotencyKey
+	query := s.dialect.bind("SELECT k.fingerprint, k.workflow_id, k.status FROM " + keysTable +
+		" AS k WHERE k.scope = ? AND k.idempotency_key = ?")
+	err := t.query(ctx, query, []any{key.Scope, key.Key}, newRecord(3), func(r *record) error {
+		found = true
+		first = IdempotencyKey{Fingerprint: r.text(), WorkflowID: r.uuid(), Status: r.int()}
+		return r.err
+	})
+	switch {
+	case err != nil:
+		return err
+	case !found: // it has just expired
+		return errGuard
+	case first.Fingerprint != key.Fingerprint:
+		return decided{domain.Errorf(domain.CodeIdempotencyMismatch, "This Idempotency-Key was used for a different request.")}
+	}
+	return decided{&Replay{WorkflowID: first.WorkflowID, Status: first.Status}}
+}
+
+// keysPerBatch is how many expired keys are deleted at a time.
+const keysPerBatch = 500
+
+// DeleteExpiredIdempotencyKeys forgets the keys that are older than a day, in small batches by primary key.
+func (s *Store) DeleteExpiredIdempotencyKeys(ctx context.Context) error {
+	now, err := s.Now(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		q := s.read.NewSelect().ColumnExpr("k.scope, k.idempotency_key").TableExpr(keysTable+" AS k").
+			Where("k.created_at < ?", now.Add(-keysKept)).OrderExpr("k.created_at").Limit(keysPerBatch)
+		expired, err := collect(ctx, q, 2, func(r *record) [2]string { return [2]string{r.text(), r.text()} })
+		if err != nil || len(expired) == 0 {
+			return err
+		}
+		// The pairs may share a scope, and a key of another pair's may be younger: the age is asked for again.
+		byScope := map[string][]string{}
+		for _, pair := range expired {
+			byScope[pair[0]] = append(byScope[pair[0]], pair[1])
+		}
+		for scope, keys := range byScope {
+			_, err := s.db.NewDelete().TableExpr(keysTable).Where("scope = ?", scope).
+				Where("idempotency_key IN (?)", bun.List(keys)).Where("created_at < ?", now.Add(-keysKept)).Exec(ctx)
+			if err != nil {
+				return explain(err)
+			}
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package persistence
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// WorkflowFilter narrows a list of workflows; an empty field does not. The values of one field are
+// alternatives. Outcomes and ErrorCodes are those of the current execution, which ended workflows have not.
+type WorkflowFilter struct {
+	Types         []string
+	States        []domain.WorkflowState
+	StepNames     []string
+	SubjectTypes  []string
+	SubjectIDs    []string
+	Outcomes      []domain.Outcome
+	ErrorCodes    []domain.ErrorCode
+	CreatedAfter  *time.Time // at this time or later
+	CreatedBefore *time.Time
+}
+
+// Workflow gives a workflow with its newest execution. Errors: workflow_not_found.
+func (s *Store) Workflow(ctx context.Context, id uuid.UUID) (Row, error) {
+	rows, err := s.workflowRows(ctx, s.selectWorkflows().Where("w.id = ?", id))
+	if err != nil {
+		return Row{}, err
+	}
+	if len(rows) == 0 {
+		return Row{}, workflowNotFound(id)
+	}
+	return rows[0], nil
+}
+
+// Workflows lists workflows with their newest executions, newest first, and gives the cursor of the next
+// page. Errors: invalid_cursor.
+func (s *Store) Workflows(ctx context.Context, f WorkflowFilter, p Page) ([]Row, string, error) {
+	after, err := p.after(f)
+	if err != nil {
+		return nil, "", err
+	}
+	q := f.apply(s.selectWorkflows()).OrderExpr("w.id DESC").Limit(int64(p.Limit) + 1)
+	if after != "" {
+		last, err := uuid.Parse(after)
+		if err != nil {
+			return nil, "", invalidCursor()
+		}
+		q.Where("w.id < ?", last)
+	}
+	rows, err := s.workflowRows(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	list, next := paged(rows, p, f, func(r Row) string { return r.Workflow.ID.String() })
+	return list, next, nil
+}
+
+func (s *Store) selectWorkflows() *bun.SelectQuery {
+	return s.read.NewSelect().ColumnExpr(workflowColumns).ColumnExpr(executionColumns).
+		TableExpr(workflowsTable + " AS w").
+		Join("LEFT JOIN " + executionsTable + " AS e ON e.id = w.current_execution_id")
+}
+
+func (f WorkflowFilter) apply(q *bun.SelectQuery) *bun.SelectQuery {
+	oneOf(q, "w.type", f.Types)
+	oneOf(q, "w.state", f.States)
+	oneOf(q, "w.current_step_name", f.StepNames)
+	oneOf(q, "w.subject_type", f.SubjectTypes)
+	oneOf(q, "w.subject_id", f.SubjectIDs)
+	oneOf(q, "e.outcome", f.Outcomes)
+	oneOf(q, "e.error_code", f.ErrorCodes)
+	if len(f.Outcomes)+len(f.ErrorCodes) > 0 {
+		q.Where("w.state IN (?)", bun.List([]domain.WorkflowState{domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused}))
+	}
+	if f.CreatedAfter != nil {
+		q.Where("w.created_at >= ?", *f.CreatedAfter)
+	}
+	if f.CreatedBefore != nil {
+		q.Where("w.created_at < ?", *f.CreatedBefore)
+	}
+	return q
+}
+
+// oneOf asks for a column to have one of some values; for none of them it asks nothing.
+func oneOf[T any](q *bun.SelectQuery, column string, values []T) {
+	switch len(values) {
+	case 0:
+	case 1:
+		q.Where(column+" = ?", values[0])
+	default:
+		q.Where(column+" IN (?)", bun.List(values))
+	}
+}
+
+func (s *Store) workflowRows(ctx context.Context, q *bun.SelectQuery) ([]Row, error) {
+	return collect(ctx, q, workflowWidth+executionWidth, func(r *record) Row {
+		row := Row{Workflow: r.workflow()}
+		if r.values[r.at] != nil {
+			e := r.execution()
+			row.Execution = &e
+		}
+		return row
+	})
+}
+
+// collect reads all rows of a query of that many columns.
+func collect[T any](ctx context.Context, q *bun.SelectQuery, width int, read func(*record) T) ([]T, error) {
+	rows, err := q.Rows(ctx)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer rows.Close()
+	var list []T
+	r := newRecord(width)
+	for rows.Next() {
+		if err := r.scan(rows); err != nil {
+			return nil, explain(err)
+		}
+		list = append(list, read(r))
+		if r.err != nil {
+			return nil, r.err
+		}
+	}
+	return list, explain(rows.Err())
+}
+
+func workflowNotFound(id uuid.UUID) error {
+	return domain.Errorf(domain.CodeWorkflowNotFound, "There is no workflow %s.", id)
+}

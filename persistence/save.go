@@ -1,0 +1,284 @@
+package persistence
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// maxStatementBytes bounds the values of one statement of several rows. MariaDB refuses a packet of 16 MiB.
+const maxStatementBytes = 1 << 20
+
+var updateWorkflow = &update{
+	table: workflowsTable,
+	set: []column{
+		{name: "state", kind: kindText}, {name: "current_step_name", kind: kindText},
+		{name: "current_execution_id", kind: kindUUID}, {name: "data", kind: kindText, keep: true},
+		{name: "exceptions_in_row", kind: kindInt}, {name: "paused_by", kind: kindText},
+		{name: "pause_reason", kind: kindText}, {name: "paused_at", kind: kindTime},
+		{name: "started_at", kind: kindTime}, {name: "finished_at", kind: kindTime},
+		{name: "canceled_at", kind: kindTime}, {name: "updated_at", kind: kindTime},
+	},
+	extra: "lock_version = t.lock_version + 1",
+	seen:  []column{{name: "lock_version", kind: kindInt}},
+}
+
+var updateExecution = &update{
+	table: executionsTable,
+	set: []column{
+		{name: "state", kind: kindText}, {name: "outcome", kind: kindText}, {name: "scheduled_for", kind: kindTime},
+		{name: "held", kind: kindBool}, {name: "attempt", kind: kindInt}, {name: "failures", kind: kindInt},
+		{name: "interruptions", kind: kindInt}, {name: "fence", kind: kindText}, {name: "claimed_by", kind: kindUUID},
+		{name: "deadline", kind: kindTime}, {name: "reason", kind: kindText},
+		{name: "error_code", kind: kindText}, {name: "error_message", kind: kindText},
+		{name: "error_backtrace", kind: kindText}, {name: "error_status", kind: kindInt},
+		{name: "job_id", kind: kindText}, {name: "status", kind: kindInt}, {name: "duration_ms", kind: kindInt},
+		{name: "started_at", kind: kindTime}, {name: "completed_at", kind: kindTime},
+		{name: "failed_at", kind: kindTime}, {name: "canceled_at", kind: kindTime}, {name: "skipped_at", kind: kindTime},
+	},
+	seen: []column{{name: "state", kind: kindText, state: true}, {name: "fence", kind: kindText}},
+}
+
+var insertWorkflow = &insert{
+	table: workflowsTable,
+	columns: []column{
+		{name: "id", kind: kindUUID}, {name: "type", kind: kindText}, {name: "definition_version", kind: kindInt},
+		{name: "subject_type", kind: kindText}, {name: "subject_id", kind: kindText}, {name: "state", kind: kindText},
+		{name: "current_step_name", kind: kindText}, {name: "current_execution_id", kind: kindUUID},
+		{name: "allow_multiple", kind: kindBool}, {name: "data", kind: kindText},
+		{name: "traceparent", kind: kindText}, {name: "lock_version", kind: kindInt},
+		{name: "finished_at", kind: kindTime}, {name: "created_at", kind: kindTime}, {name: "updated_at", kind: kindTime},
+	},
+}
+
+var insertExecution = &insert{
+	table: executionsTable,
+	columns: []column{
+		{name: "id", kind: kindUUID}, {name: "workflow_id", kind: kindUUID}, {name: "seq", kind: kindInt},
+		{name: "step_name", kind: kindText}, {name: "state", kind: kindText}, {name: "scheduled_for", kind: kindTime},
+		{name: "held", kind: kindBool}, {name: "attempt", kind: kindInt}, {name: "fence", kind: kindText},
+		{name: "claimed_by", kind: kindUUID}, {name: "deadline", kind: kindTime}, {name: "queue", kind: kindText},
+		{name: "priority", kind: kindInt}, {name: "job_id", kind: kindText}, {name: "started_at", kind: kindTime},
+		{name: "created_at", kind: kindTime},
+	},
+}
+
+var insertAttempt = &insert{
+	table: attemptsTable,
+	columns: []column{
+		{name: "execution_id", kind: kindUUID}, {name: "attempt", kind: kindInt}, {name: "started_at", kind: kindTime},
+		{name: "duration_ms", kind: kindInt}, {name: "status", kind: kindInt}, {name: "error_code", kind: kindText},
+		{name: "error_message", kind: kindText}, {name: "error_backtrace", kind: kindText},
+		{name: "error_status", kind: kindInt}, {name: "response_excerpt", kind: kindText},
+	},
+}
+
+// saving gathers the rows of the changes of one transaction.
+type saving struct {
+	workflows, executions, newWorkflows, newExecutions, newAttempts [][]any
+}
+
+// add takes the change of a row that was read under its lock.
+func (s *saving) add(seen Row, c *domain.Change) {
+	s.workflows = append(s.workflows, workflowUpdate(&seen.Workflow, &c.Workflow))
+	if c.Execution != nil {
+		s.executions = append(s.executions, executionUpdate(seen.Execution, c.Execution))
+	}
+	s.addNew(c)
+}
+
+// addNew takes the rows that the change adds beside the workflow.
+func (s *saving) addNew(c *domain.Change) {
+	if c.Next != nil {
+		s.newExecutions = append(s.newExecutions, executionInsert(c.Next))
+	}
+	if c.Attempt != nil {
+		s.newAttempts = append(s.newAttempts, attemptInsert(c.Attempt))
+	}
+}
+
+// statements gives what is to be run. Executions end before their successors begin, since a workflow has one
+// open execution at a time.
+func (s *saving) statements(d *dialect) []statement {
+	var all []statement
+	all = d.updates(all, updateWorkflow, s.workflows)
+	all = d.updates(all, updateExecution, s.executions)
+	all = d.inserts(all, insertWorkflow, s.newWorkflows)
+	all = d.inserts(all, insertExecution, s.newExecutions)
+	return d.inserts(all, insertAttempt, s.newAttempts)
+}
+
+// updates appends the statements that write the rows: one for all, as far as they are not too large, or one
+// for each where that is cheaper.
+func (d *dialect) updates(all []statement, u *update, rows [][]any) []statement {
+	for len(rows) > 0 {
+		n := d.chunk(rows)
+		switch {
+		case n == 1:
+			all = append(all, statement{query: d.text.updateOne[u], args: rows[0], rows: 1})
+		case d.counted:
+			all = append(all, statement{query: d.text.updateMany[u], args: append(arrays(u.columns(), rows[:n]), int64(n)), rows: 1})
+		default:
+			all = append(all, statement{query: d.updateMany(u, n), args: slices.Concat(rows[:n]...), rows: int64(n)})
+		}
+		rows = rows[n:]
+	}
+	return all
+}
+
+func (d *dialect) inserts(all []statement, in *insert, rows [][]any) []statement {
+	for len(rows) > 0 {
+		n := d.chunk(rows)
+		switch {
+		case n == 1:
+			all = append(all, statement{query: d.text.insertOne[in], args: rows[0], rows: 1})
+		case d.counted:
+			all = append(all, statement{query: d.text.insertMany[in], args: arrays(in.columns, rows[:n]), rows: int64(n)})
+		default:
+			all = append(all, statement{query: d.insertMany(in, n), args: slices.Concat(rows[:n]...), rows: int64(n)})
+		}
+		rows = rows[n:]
+	}
+	return all
+}
+
+// chunk is how many of the rows go into the next statement.
+func (d *dialect) chunk(rows [][]any) int {
+	if d.oneFile { // no round trips to save, and one text to prepare
+		return 1
+	}
+	bytes := 0
+	for i, row := range rows {
+		if bytes += size(row); bytes > maxStatementBytes && i > 0 {
+			return i
+		}
+	}
+	return len(rows)
+}
+
+// size is about how long a row of values is.
+func size(row []any) int {
+	n := 32 * len(row)
+	for _, v := range row {
+		if text, ok := v.(string); ok {
+			n += len(text)
+		}
+	}
+	return n
+}
+
+// texts are the statements of one row, and on PostgreSQL those of any number.
+type texts struct {
+	updateOne, updateMany map[*update]string
+	insertOne, insertMany map[*insert]string
+}
+
+func (d *dialect) texts() texts {
+	t := texts{map[*update]string{}, map[*update]string{}, map[*insert]string{}, map[*insert]string{}}
+	for _, u := range []*update{updateWorkflow, updateExecution} {
+		t.updateOne[u] = d.updateOne(u)
+		if d.counted {
+			t.updateMany[u] = d.updateMany(u, 0)
+		}
+	}
+	for _, in := range []*insert{insertWorkflow, insertExecution, insertAttempt} {
+		t.insertOne[in] = d.insertOne(in)
+		if d.counted {
+			t.insertMany[in] = d.insertMany(in, 1)
+		}
+	}
+	return t
+}
+
+func workflowUpdate(seen, w *domain.Workflow) []any {
+	var data any
+	if string(w.Data) != string(seen.Data) {
+		data = string(w.Data)
+	}
+	by, reason, at := pauseValues(w.Pause)
+	return []any{
+		string(w.State), orNull(w.CurrentStepName), idOrNull(w.CurrentExecutionID), data,
+		int64(w.ExceptionsInRow), by, reason, at,
+		timeOrNull(w.StartedAt), timeOrNull(w.FinishedAt), timeOrNull(w.CanceledAt), w.UpdatedAt,
+		w.ID, seen.LockVersion,
+	}
+}
+
+func executionUpdate(seen, e *domain.Execution) []any {
+	code, message, backtrace, status := errorValues(e.Error)
+	return []any{
+		string(e.State), orNull(string(e.Outcome)), e.ScheduledFor, e.Held, int64(e.Attempt), int64(e.Failures),
+		int64(e.Interruptions), string(e.Fence), idOrNull(e.ClaimedBy), timeOrNull(e.Deadline), orNull(e.Reason),
+		code, message, backtrace, status, orNull(e.JobID), numberOrNull(e.Status), e.DurationMS,
+		timeOrNull(e.StartedAt), timeOrNull(e.CompletedAt), timeOrNull(e.FailedAt), timeOrNull(e.CanceledAt), timeOrNull(e.SkippedAt),
+		e.ID, string(seen.State), string(seen.Fence),
+	}
+}
+
+func workflowInsert(w *domain.Workflow) []any {
+	return []any{
+		w.ID, w.Type, int64(w.DefinitionVersion), w.SubjectType, w.SubjectID, string(w.State),
+		orNull(w.CurrentStepName), idOrNull(w.CurrentExecutionID), w.AllowMultiple, string(w.Data),
+		orNull(w.Traceparent), w.LockVersion, timeOrNull(w.FinishedAt), w.CreatedAt, w.UpdatedAt,
+	}
+}
+
+func executionInsert(e *domain.Execution) []any {
+	return []any{
+		e.ID, e.WorkflowID, int64(e.Seq), e.StepName, string(e.State), e.ScheduledFor, e.Held, int64(e.Attempt),
+		string(e.Fence), idOrNull(e.ClaimedBy), timeOrNull(e.Deadline), e.Queue, int64(e.Priority), orNull(e.JobID),
+		timeOrNull(e.StartedAt), e.CreatedAt,
+	}
+}
+
+func attemptInsert(a *domain.Attempt) []any {
+	return []any{
+		a.ExecutionID, int64(a.Attempt), a.StartedAt, a.DurationMS, numberOrNull(a.Status), string(a.Error.Code),
+		a.Error.Message, orNull(a.Error.Backtrace), numberOrNull(a.Error.Status), orNull(a.Excerpt),
+	}
+}
+
+func pauseValues(p *domain.Pause) (by, reason, at any) {
+	if p == nil {
+		return nil, nil, nil
+	}
+	return string(p.By), orNull(p.Reason), p.At
+}
+
+func errorValues(e *domain.ExecutionError) (code, message, backtrace, status any) {
+	if e == nil {
+		return nil, nil, nil, nil
+	}
+	return string(e.Code), e.Message, orNull(e.Backtrace), numberOrNull(e.Status)
+}
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func numberOrNull(n int) any {
+	if n == 0 {
+		return nil
+	}
+	return int64(n)
+}
+
+func idOrNull(id uuid.UUID) any {
+	if id == uuid.Nil {
+		return nil
+	}
+	return id
+}
+
+func timeOrNull(t *time.Time) any {
+	if t == nil {
+		return nil
+	}
+	return *t
+}

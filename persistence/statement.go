@@ -1,0 +1,195 @@
+package persistence
+
+import (
+	"strconv"
+	"strings"
+)
+
+// statement is a piece of SQL that must affect a number of rows; anything else is a defect, and rolls back.
+type statement struct {
+	query string
+	args  []any
+	rows  int64
+}
+
+// kind is the type of a column of the write path.
+type kind string
+
+// The kinds; the value is the type on PostgreSQL.
+const (
+	kindUUID kind = "uuid"
+	kindText kind = "text"
+	kindInt  kind = "bigint"
+	kindBool kind = "boolean"
+	kindTime kind = "timestamptz"
+)
+
+// column is one column that the write path sets or compares.
+type column struct {
+	name  string
+	kind  kind
+	keep  bool // set: NULL leaves what is there
+	state bool // compared: the column stands in predicates of partial indexes, see dialect.guard
+}
+
+// update writes rows of one table by primary key, each only if it is still as it was read.
+type update struct {
+	table string
+	set   []column
+	extra string   // more to set, the same for every row; t is the table
+	seen  []column // compared with what was read
+}
+
+// insert adds rows to one table.
+type insert struct {
+	table   string
+	columns []column
+}
+
+// width is how many values a row of the update has: what it sets, its id, what was seen.
+func (u *update) width() int { return len(u.set) + 1 + len(u.seen) }
+
+// one is the text of the update for a single row; the arguments are what it sets, the id, and what was seen.
+func (d *dialect) updateOne(u *update) string {
+	var b strings.Builder
+	b.WriteString("UPDATE " + u.table + " AS t SET ")
+	d.assign(&b, u, func(int, column) string { return "?" })
+	b.WriteString(" WHERE t.id = ?")
+	for _, c := range u.seen {
+		b.WriteString(" AND " + d.compared(c) + " = ?")
+	}
+	if d.counted {
+		return d.bind("WITH u AS (" + b.String() + " RETURNING 1) SELECT 1 / (count(*) = 1)::int FROM u")
+	}
+	return b.String()
+}
+
+// updateMany is the text of the update for n rows, which stand in a derived table v with columns c0, c1, …
+func (d *dialect) updateMany(u *update, n int) string {
+	var b strings.Builder
+	id := len(u.set)
+	value := func(i int, _ column) string { return "v.c" + strconv.Itoa(i) }
+	match := func() {
+		b.WriteString("t.id = v.c" + strconv.Itoa(id))
+		for i, c := range u.seen {
+			b.WriteString(" AND " + d.compared(c) + " = v.c" + strconv.Itoa(id+1+i))
+		}
+	}
+	if d.counted {
+		b.WriteString("WITH u AS (UPDATE " + u.table + " AS t SET ")
+		d.assign(&b, u, value)
+		b.WriteString(" FROM ")
+		unnest(&b, u.columns())
+		b.WriteString(" WHERE ")
+		match()
+		b.WriteString(" RETURNING 1) SELECT 1 / (count(*) = ?)::int FROM u")
+		return d.bind(b.String())
+	}
+	b.WriteString("UPDATE (")
+	selects(&b, u.columns(), id, n)
+	b.WriteString(") AS v STRAIGHT_JOIN " + u.table + " AS t ON ")
+	match()
+	b.WriteString(" SET ")
+	d.assign(&b, u, value)
+	return b.String()
+}
+
+func (u *update) columns() []column {
+	all := make([]column, 0, u.width())
+	all = append(all, u.set...)
+	all = append(all, column{name: "id", kind: kindUUID})
+	return append(all, u.seen...)
+}
+
+func (d *dialect) assign(b *strings.Builder, u *update, value func(int, column) string) {
+	for i, c := range u.set {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(d.target + c.name + " = ")
+		if c.keep {
+			b.WriteString("coalesce(" + value(i, c) + ", t." + c.name + ")")
+		} else {
+			b.WriteString(value(i, c))
+		}
+	}
+	if u.extra != "" {
+		b.WriteString(", " + d.target + u.extra)
+	}
+}
+
+func (d *dialect) compared(c column) string {
+	if c.state {
+		return d.guard("t." + c.name)
+	}
+	return "t." + c.name
+}
+
+func (d *dialect) insertOne(in *insert) string {
+	return d.bind(in.into() + " VALUES (" + marks(len(in.columns)) + ")")
+}
+
+func (d *dialect) insertMany(in *insert, n int) string {
+	if d.counted {
+		var b strings.Builder
+		b.WriteString(in.into() + " SELECT * FROM ")
+		unnest(&b, in.columns)
+		return d.bind(b.String())
+	}
+	row := "(" + marks(len(in.columns)) + ")"
+	return in.into() + " VALUES " + strings.Repeat(row+", ", n-1) + row
+}
+
+func (in *insert) into() string {
+	names := make([]string, len(in.columns))
+	for i, c := range in.columns {
+		names[i] = c.name
+	}
+	return "INSERT INTO " + in.table + " (" + strings.Join(names, ", ") + ")"
+}
+
+func marks(n int) string { return strings.Repeat("?, ", n-1) + "?" }
+
+// unnest is PostgreSQL's derived table: an array for each column, so that the text is the same for any
+// number of rows.
+func unnest(b *strings.Builder, columns []column) {
+	b.WriteString("unnest(")
+	for i, c := range columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("?::" + string(c.kind) + "[]")
+	}
+	b.WriteString(") AS v(")
+	for i := range columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("c" + strconv.Itoa(i))
+	}
+	b.WriteString(")")
+}
+
+// selects is MySQL's derived table. The id is given the collation of the primary key, which could not be
+// used to find the row otherwise.
+func selects(b *strings.Builder, columns []column, id, n int) {
+	for row := range n {
+		if row > 0 {
+			b.WriteString(" UNION ALL ")
+		}
+		b.WriteString("SELECT ")
+		for i := range columns {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			if i == id {
+				b.WriteString("_ascii? COLLATE ascii_bin")
+			} else {
+				b.WriteString("?")
+			}
+			if row == 0 {
+				b.WriteString(" AS c" + strconv.Itoa(i))
+			}
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package persistence
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// Candidate is a scheduled execution that may be claimed once it is due.
+type Candidate struct {
+	ExecutionID       uuid.UUID
+	WorkflowID        uuid.UUID
+	Type              string
+	DefinitionVersion int
+	StepName          string
+	Queue             string
+	Priority          int
+	Due               time.Time
+}
+
+// Lost is an execution whose claim has ended without a settle.
+type Lost struct {
+	ExecutionID uuid.UUID
+	WorkflowID  uuid.UUID
+	Fence       domain.Fence // of the lost claim
+}
+
+// priorities are the values that a priority has, first to last.
+const priorities = 10
+
+// Due gives the executions that are due within ahead (negative: that have been due for so long), at most
+// limit for each queue and priority, earliest first, and the database's time. Each lane is read through the
+// index by itself, so that a backlog in one never hides another (DESIGN section 2).
+func (s *Store) Due(ctx context.Context, queues []string, ahead time.Duration, limit int) ([]Candidate, time.Time, error) {
+	now, err := s.Now(ctx)
+	if err != nil {
+		return nil, now, err
+	}
+	var all *bun.SelectQuery
+	for _, queue := range queues {
+		for priority := range priorities {
+			lane := s.read.NewSelect().ColumnExpr("e.id").TableExpr(executionsTable+" AS e").
+				Where("e.state = 'scheduled'").Where("NOT e.held").
+				Where("e.queue = ?", queue).Where("e.priority = ?", priority).
+				Where(s.dialect.dueColumn+" <= ?", now.Add(ahead)).
+				OrderExpr(s.dialect.dueColumn).Limit(int64(limit))
+			lane = s.read.NewSelect().ColumnExpr("lane.id").TableExpr("(?) AS lane", lane)
+			if all == nil {
+				all = lane
+			} else {
+				all = all.UnionAll(lane)
+			}
+		}
+	}
+	if all == nil {
+		return nil, now, nil
+	}
+	q := s.selectCandidates().Join("JOIN (?) AS due ON due.id = e.id", all)
+	list, err := collect(ctx, q, candidateWidth, (*record).candidate)
+	return list, now, err
+}
+
+// UnknownQueues gives the queues of scheduled executions that are none of the known ones. It walks the index
+// from queue to queue, so that it costs a probe for each that there is.
+func (s *Store) UnknownQueues(ctx context.Context, known []string) ([]string, error) {
+	isKnown := make(map[string]bool, len(known))
+	for _, queue := range known {
+		isKnown[queue] = true
+	}
+	var unknown []string
+	for last := ""; ; {
+		q := s.read.NewSelect().ColumnExpr("e.queue").TableExpr(executionsTable+" AS e").
+			Where("e.state = 'scheduled'").Where("NOT e.held").Where(s.dialect.dueColumn+" IS NOT NULL").
+			Where("e.queue > ?", last).OrderExpr("e.queue").Limit(1)
+		next, err := collect(ctx, q, 1, (*record).text)
+		if err != nil || len(next) == 0 {
+			return unknown, err
+		}
+		if last = next[0]; !isKnown[last] {
+			unknown = append(unknown, last)
+		}
+	}
+}
+
+// Candidates gives those of the executions that are scheduled and not held, and the database's time.
+func (s *Store) Candidates(ctx context.Context, ids []uuid.UUID) ([]Candidate, time.Time, error) {
+	now, err := s.Now(ctx)
+	if err != nil || len(ids) == 0 {
+		return nil, now, err
+	}
+	q := s.selectCandidates().Where("e.id IN (?)", bun.List(ids)).
+		Where(s.dialect.guard("e.state") + " = 'scheduled'").Where("NOT e.held")
+	list, err := collect(ctx, q, candidateWidth, (*record).candidate)
+	return list, now, err
+}
+
+func (s *Store) selectCandidates() *bun.SelectQuery {
+	return s.read.NewSelect().
+		ColumnExpr("e.id, e.workflow_id, w.type, w.definition_version, e.step_name, e.queue, e.priority, e.scheduled_for").
+		TableExpr(executionsTable + " AS e").Join("JOIN " + workflowsTable + " AS w ON w.id = e.workflow_id")
+}
+
+const candidateWidth = 8
+
+func (r *record) candidate() Candidate {
+	return Candidate{ExecutionID: r.uuid(), WorkflowID: r.uuid(), Type: r.text(), DefinitionVersion: r.int(),
+		StepName: r.text(), Queue: r.text(), Priority: r.int(), Due: r.time()}
+}
+
+// Orphans gives executing rows whose server is dead.
+func (s *Store) Orphans(ctx context.Context, limit int) ([]Lost, error) {
+	dead := s.read.NewSelect().ColumnExpr("s.id").TableExpr(serversTable + " AS s").Where("s.dead_at IS NOT NULL")
+	return s.lost(ctx, s.read.NewSelect().Where("e.claimed_by IN (?)", dead).Limit(int64(limit)))
+}
+
+// Expired gives executing rows whose deadline has passed, longest ago first.
+func (s *Store) Expired(ctx context.Context, limit int) ([]Lost, error) {
+	return s.lost(ctx, s.read.NewSelect().Where("e.deadline < ?", s.clock()).OrderExpr("e.deadline").Limit(int64(limit)))
+}
+
+func (s *Store) lost(ctx context.Context, q *bun.SelectQuery) ([]Lost, error) {
+	q = q.ColumnExpr("e.id, e.workflow_id, e.fence").TableExpr(executionsTable + " AS e")
+	return collect(ctx, q, 3, func(r *record) Lost {
+		return Lost{ExecutionID: r.uuid(), WorkflowID: r.uuid(), Fence: domain.Fence(r.text())}
+	})
+}
+
+// Now is the database's time.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	if s.dialect.statementClock == "" {
+		return s.clockNow(), nil
+	}
+	now, err := collect(ctx, s.read.NewSelect().ColumnExpr("?", s.clock()), 1, (*record).time)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return now[0], nil
+}

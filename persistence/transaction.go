@@ -1,0 +1,132 @@
+package persistence
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// transaction is one transaction of the write path. It begins with the first call; whoever does not commit
+// rolls back. There are two: one over database/sql, and one for PostgreSQL that sends what belongs together
+// in one message.
+type transaction interface {
+	// query hands each row of the answer to read. The columns are in r.
+	query(ctx context.Context, query string, args []any, r *record, read func(*record) error) error
+	// exec runs statements in their order.
+	exec(ctx context.Context, statements ...statement) error
+	// commit runs the last statements and commits. A commitError means that nobody knows whether it did.
+	commit(ctx context.Context, statements ...statement) error
+	// rollback ends a transaction that was not committed.
+	rollback()
+}
+
+// commitError is a connection that broke while a COMMIT was on its way: the change may be there or not.
+type commitError struct{ cause error }
+
+func (e *commitError) Error() string { return "the commit was not acknowledged: " + e.cause.Error() }
+func (e *commitError) Unwrap() error { return e.cause }
+
+// errGuard says that a guarded write met a row that was not as it had been read under the lock.
+var errGuard = errors.New("a row changed under its lock: something writes past the store, or a defect of it")
+
+// transact gives run a transaction on a connection of its own.
+func (s *Store) transact(ctx context.Context, run func(transaction) error) error {
+	if s.dialect.pipeline {
+		conn, err := s.db.DB.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return conn.Raw(func(driverConn any) error {
+			if pg, ok := driverConn.(*stdlib.Conn); ok {
+				t := &pipeline{conn: pg.Conn()}
+				defer t.rollback()
+				return run(t)
+			}
+			return fmt.Errorf("the driver of PostgreSQL is %T", driverConn)
+		})
+	}
+	t := &sqlTransaction{db: s.db.DB}
+	defer t.rollback()
+	return run(t)
+}
+
+// sqlTransaction is a transaction over database/sql.
+type sqlTransaction struct {
+	db *sql.DB
+	tx *sql.Tx
+}
+
+func (t *sqlTransaction) begin(ctx context.Context) error {
+	if t.tx != nil {
+		return nil
+	}
+	tx, err := t.db.BeginTx(ctx, nil)
+	t.tx = tx
+	return err
+}
+
+func (t *sqlTransaction) query(ctx context.Context, query string, args []any, r *record, read func(*record) error) error {
+	if err := t.begin(ctx); err != nil {
+		return err
+	}
+	rows, err := t.tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := r.scan(rows); err != nil {
+			return err
+		}
+		if err := read(r); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (t *sqlTransaction) exec(ctx context.Context, statements ...statement) error {
+	if err := t.begin(ctx); err != nil {
+		return err
+	}
+	for _, st := range statements {
+		result, err := t.tx.ExecContext(ctx, st.query, st.args...)
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if n != st.rows {
+			return fmt.Errorf("%w (%d rows of %d)", errGuard, n, st.rows)
+		}
+	}
+	return nil
+}
+
+func (t *sqlTransaction) commit(ctx context.Context, statements ...statement) error {
+	if err := t.exec(ctx, statements...); err != nil {
+		return err
+	}
+	err := t.tx.Commit()
+	if err == nil {
+		t.tx = nil
+		return nil
+	}
+	if faultOf(err) == faultAway {
+		return &commitError{err}
+	}
+	return err
+}
+
+func (t *sqlTransaction) rollback() {
+	if t.tx != nil {
+		_ = t.tx.Rollback() // after a failed commit, or on a broken connection, there is nothing to roll back
+		t.tx = nil
+	}
+}

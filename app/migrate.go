@@ -11,15 +11,15 @@ import (
 )
 
 // openForMigration opens the database of the settings, and nothing else of them is looked at. An SQLite file
-// is locked, so that no server runs on it meanwhile.
-func openForMigration(ctx context.Context, s Settings) (store *persistence.Store, done func(), err error) {
+// that is to be changed is locked, so that no server runs on it meanwhile.
+func openForMigration(ctx context.Context, s Settings, change bool) (store *persistence.Store, done func(), err error) {
 	var bad faults
 	url := bad.databaseURL(s.withDefaults().DatabaseURL)
 	if err := bad.err(); err != nil {
 		return nil, nil, err
 	}
 	release := func() {}
-	if path, ok := sqlitePath(url); ok {
+	if path, ok := sqlitePath(url); ok && change {
 		lock, err := lockDatabase(path)
 		if err != nil {
 			return nil, nil, err
@@ -36,7 +36,7 @@ func openForMigration(ctx context.Context, s Settings) (store *persistence.Store
 
 // MigrateUp brings the schema up to date and writes what it did.
 func MigrateUp(ctx context.Context, s Settings, out io.Writer) error {
-	store, done, err := openForMigration(ctx, s)
+	store, done, err := openForMigration(ctx, s, true)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func MigrateUp(ctx context.Context, s Settings, out io.Writer) error {
 
 // MigrateStatus writes one line for each migration.
 func MigrateStatus(ctx context.Context, s Settings, out io.Writer) error {
-	store, done, err := openForMigration(ctx, s)
+	store, done, err := openForMigration(ctx, s, false)
 	if err != nil {
 		return err
 	}

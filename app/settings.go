@@ -14,30 +14,30 @@ const Prefix = "GENEVADRIVE_"
 // Settings are the configuration as it is written: each field is an environment variable and a flag of the
 // same name. An empty one means its default. Parse makes a Config of them.
 type Settings struct {
-	Addr             string `env:"GENEVADRIVE_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the API. Off loopback, API keys are required."`
+	Addr             string `env:"GENEVADRIVE_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the API. Off loopback, API keys are required (default ${default})."`
 	OpsAddr          string `env:"GENEVADRIVE_OPS_ADDR" placeholder:"HOST:PORT" help:"A second address for metrics and pprof, without a key. Empty: none."`
-	DatabaseURL      string `env:"GENEVADRIVE_DATABASE_URL" default:"sqlite:genevadrive.db" placeholder:"URL" help:"sqlite:FILE, postgres://… or mysql://… (MariaDB too)."`
+	DatabaseURL      string `env:"GENEVADRIVE_DATABASE_URL" default:"sqlite:genevadrive.db" placeholder:"URL" help:"sqlite:FILE, postgres://… or mysql://… (MariaDB too) (default ${default})."`
 	RedisURL         string `env:"GENEVADRIVE_REDIS_URL" placeholder:"URL" help:"redis://…, rediss://… or redis-sentinel://…. Empty: timers inside this one process."`
-	Role             string `env:"GENEVADRIVE_ROLE" default:"all" placeholder:"all|api|worker" help:"What this server does. Roles other than all need Redis."`
-	Concurrency      string `env:"GENEVADRIVE_CONCURRENCY" default:"128" placeholder:"N" help:"Steps performed at once."`
-	Queues           string `env:"GENEVADRIVE_QUEUES" default:"critical=6,default=3,low=1" placeholder:"NAME=WEIGHT,…" help:"Queues and their shares of the slots under load; default is always there."`
+	Role             string `env:"GENEVADRIVE_ROLE" default:"all" placeholder:"all|api|worker" help:"What this server does. Roles other than all need Redis (default ${default})."`
+	Concurrency      string `env:"GENEVADRIVE_CONCURRENCY" default:"128" placeholder:"N" help:"Steps performed at once (default ${default})."`
+	Queues           string `env:"GENEVADRIVE_QUEUES" default:"critical=6,default=3,low=1" placeholder:"NAME=WEIGHT,…" help:"Queues and their shares of the slots under load; default is always there (default ${default})."`
 	APIKeys          string `env:"GENEVADRIVE_API_KEYS" placeholder:"NAME:KEY,…" help:"Who may use the API: a name for the logs and a key of at least 16 characters."`
 	WebhookSecrets   string `env:"GENEVADRIVE_WEBHOOK_SECRETS" placeholder:"whsec_…,…" help:"Secrets that sign webhooks, newest first; all of them sign. On SQLite one is made if there is none."`
 	WebhookAllowNets string `env:"GENEVADRIVE_WEBHOOK_ALLOW_NETS" placeholder:"NET,…" help:"Networks that are not public and that webhooks may reach all the same. Empty: loopback if the API itself is on loopback only; none: not even that."`
 	DefinitionsDir   string `env:"GENEVADRIVE_DEFINITIONS_DIR" placeholder:"DIR" help:"Definitions (*.yaml, *.yml, *.json) to register at start."`
-	ShutdownTimeout  string `env:"GENEVADRIVE_SHUTDOWN_TIMEOUT" default:"25s" placeholder:"DURATION" help:"How long deliveries in flight may take to finish at shutdown."`
-	LogLevel         string `env:"GENEVADRIVE_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
-	LogFormat        string `env:"GENEVADRIVE_LOG_FORMAT" default:"text" placeholder:"text|json" help:"How log lines are written."`
+	ShutdownTimeout  string `env:"GENEVADRIVE_SHUTDOWN_TIMEOUT" default:"25s" placeholder:"DURATION" help:"How long deliveries in flight may take to finish at shutdown (default ${default})."`
+	LogLevel         string `env:"GENEVADRIVE_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error (default ${default})."`
+	LogFormat        string `env:"GENEVADRIVE_LOG_FORMAT" default:"text" placeholder:"text|json" help:"How log lines are written (default ${default})."`
 }
 
 // Variable describes one field of Settings.
-type Variable struct{ Name, Default, Help string }
+type Variable struct{ Name, Default string }
 
 // Variables lists the configuration in order.
 func Variables() []Variable {
 	var all []Variable
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
-		all = append(all, Variable{Name: f.Tag.Get("env"), Default: f.Tag.Get("default"), Help: f.Tag.Get("help")})
+		all = append(all, Variable{Name: f.Tag.Get("env"), Default: f.Tag.Get("default")})
 	}
 	return all
 }

@@ -23,7 +23,7 @@ func main() {
 	k := kong.Parse(&commands,
 		kong.Name("genevadrive"),
 		kong.Description("Durable workflows for applications in any language: each step is a signed HTTP POST, and its answer decides what happens next."),
-		kong.UsageOnError(),
+		kong.ShortUsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(&commands.Settings),

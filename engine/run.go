@@ -62,10 +62,14 @@ func (e *Engine) run(ctx context.Context, c *claimed) (result domain.Result, abo
 	if err != nil {
 		return failed(domain.ErrInvalidAnswer, "The delivery could not be written: "+err.Error(), webhook.Result{}, false), false
 	}
+	to, missing := e.target(ctx, &c.step.Webhook)
+	if missing != nil {
+		return domain.Result{Failure: &domain.Failure{ExecutionError: *missing}}, false
+	}
 	delivered := e.Webhooks.Deliver(ctx, webhook.Delivery{
-		URL: c.step.Webhook.URL, Headers: c.step.Webhook.Headers,
+		URL: to.url, Headers: to.headers, Secrets: to.secrets,
 		ID: c.execution.ID.String(), WorkflowID: c.workflow.ID.String(), Step: c.step.Name, Attempt: c.execution.Attempt,
-		Traceparent: c.workflow.Traceparent, Body: body, Secrets: e.Secrets,
+		Traceparent: c.workflow.Traceparent, Body: body,
 	})
 	if delivered.Err != nil && delivered.Err.Code == webhook.CodeCanceled {
 		return domain.Result{}, true

@@ -11,29 +11,45 @@ import (
 	"strings"
 )
 
-// NotRunEnv names the file to which tests that found no server add a line each; the
+// NotRunEnv names the file to which tests that lack something add a line each; the
 // program that started them sums it up at the end.
 const NotRunEnv = "GENEVADRIVE_TEST_NOT_RUN_FILE"
 
-// notRun ends a test for which there is no server. A server that is there and does not
-// work is a failure, and so is a missing one when CI=true.
-func (k *Kind) notRun(tb TB, err error) {
+// need is what a test may want and a machine may lack: a server or a language.
+type need struct{ name, label, remedy string }
+
+func (k *Kind) need() need    { return need{k.Name, k.Label, k.Remedy()} }
+func (r *Runtime) need() need { return need{r.Name, r.Label, r.Remedy()} }
+
+func needs() (all []need) {
+	for _, k := range Kinds() {
+		all = append(all, k.need())
+	}
+	for _, r := range Runtimes() {
+		all = append(all, r.need())
+	}
+	return all
+}
+
+// notRun ends a test for which there is no server or language. One that is there and
+// does not work is a failure, and so is a missing one when CI=true.
+func (n need) notRun(tb TB, err error) {
 	tb.Helper()
 	if !errors.Is(err, ErrNotInstalled) {
-		tb.Fatalf("this test needs %s: %v", k.Label, err)
+		tb.Fatalf("this test needs %s: %v", n.label, err)
 		return
 	}
 	if os.Getenv("CI") == "true" {
-		tb.Fatalf("this test needs %s: %v\n%s", k.Label, err, k.Remedy())
+		tb.Fatalf("this test needs %s: %v\n%s", n.label, err, n.remedy)
 		return
 	}
 	if path := os.Getenv(NotRunEnv); path != "" {
 		program := strings.TrimSuffix(filepath.Base(os.Args[0]), ".test")
-		if err := appendLine(path, k.Name+"\t"+program+"\t"+tb.Name()); err != nil {
+		if err := appendLine(path, n.name+"\t"+program+"\t"+tb.Name()); err != nil {
 			tb.Fatalf("noting that the test was not run: %v", err)
 		}
 	}
-	tb.Skipf("not run, for want of %s (%v)\n%s", k.Label, err, k.Remedy())
+	tb.Skipf("not run, for want of %s (%v)\n%s", n.label, err, n.remedy)
 }
 
 // Remedy says how to get a server of this kind.
@@ -59,8 +75,8 @@ func Summary(path string) (string, error) {
 		tests[kind] = append(tests[kind], pkg+"."+name)
 	}
 	var b strings.Builder
-	for _, k := range Kinds() {
-		names := tests[k.Name]
+	for _, n := range needs() {
+		names := tests[n.name]
 		if len(names) == 0 {
 			continue
 		}
@@ -69,8 +85,8 @@ func Summary(path string) (string, error) {
 		if len(names) > 3 {
 			shown += ", …"
 		}
-		fmt.Fprintf(&b, "NOT RUN, for want of %s: %d %s (%s).\n  To run them: %s.\n", k.Label, len(names),
-			cmp.Or(map[int]string{1: "test"}[len(names)], "tests"), shown, k.Remedy())
+		fmt.Fprintf(&b, "NOT RUN, for want of %s: %d %s (%s).\n  To run them: %s.\n", n.label, len(names),
+			cmp.Or(map[int]string{1: "test"}[len(names)], "tests"), shown, n.remedy)
 	}
 	return b.String(), nil
 }

@@ -72,7 +72,7 @@ func (k *Kind) Start(tb TB, settings ...string) *Server {
 		server, err = k.launch(true, settings)
 	}
 	if err != nil {
-		k.notRun(tb, err)
+		k.need().notRun(tb, err)
 		return nil
 	}
 	tb.Cleanup(server.remove)

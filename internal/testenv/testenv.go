@@ -7,6 +7,8 @@
 // run. Without them the first test of a process that needs a server starts one from
 // the locally installed programs, and it ends with that process, however that ends.
 //
+// It also finds the languages that tests run example programs in (Runtime).
+//
 // The package knows nothing of the service. Only tests, benchmarks and the programs
 // that run them import it.
 package testenv
@@ -85,7 +87,7 @@ func freshDatabase(tb TB, kind *Kind) string {
 	tb.Helper()
 	server, err := kind.shared()
 	if err != nil {
-		kind.notRun(tb, err)
+		kind.need().notRun(tb, err)
 		return ""
 	}
 	url, drop, err := kind.engine.create(server)

@@ -22,6 +22,17 @@ func notInstalled(kinds []*testenv.Kind) []string {
 	return packages
 }
 
+// languages lists the packages of the languages that are not installed.
+func languages() []string {
+	var packages []string
+	for _, r := range testenv.Runtimes() {
+		if !r.Installed() {
+			packages = append(packages, r.Package)
+		}
+	}
+	return packages
+}
+
 // policyFile keeps Debian's packages from starting their services when it exits 101.
 const policyFile = "/usr/sbin/policy-rc.d"
 

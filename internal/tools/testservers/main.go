@@ -1,13 +1,14 @@
 // Command testservers runs a command, such as go test ./..., with one PostgreSQL, one
-// MariaDB and one Redis for all of it, and takes them away afterwards.
+// MariaDB and one Redis for all of it, and takes them away afterwards. It also sees to
+// the languages that tests run example programs in.
 //
 //	testservers go test ./...
 //
 // A server comes from its environment variable (see internal/testenv), else from
 // Docker Compose where an engine answers, else from the locally installed programs,
-// which are installed first when this is root on Debian. What there is none of is
-// named at the end, in plain words, with what to do about it; with CI=true it fails
-// the run before it begins.
+// which are installed first, and so are the languages, when this is root on Debian.
+// What there is none of is named at the end, in plain words, with what to do about it;
+// with CI=true it fails the run before it begins.
 package main
 
 import (
@@ -59,8 +60,8 @@ func run(command []string) (exitCode int, err error) {
 		return 1, errors.New("interrupted")
 	}
 	fmt.Printf("test servers after %.1f s: %s\n", time.Since(begin).Seconds(), servers)
-	if missing := servers.missing(); len(missing) > 0 && os.Getenv("CI") == "true" {
-		return 1, fmt.Errorf("with CI=true every server must be there:\n%s", remedies(missing))
+	if missing := remedies(servers.missing()); missing != "" && os.Getenv("CI") == "true" {
+		return 1, fmt.Errorf("with CI=true every server and language must be there:\n%s", missing)
 	}
 
 	cmd := exec.Command(command[0], command[1:]...)
@@ -88,10 +89,17 @@ func run(command []string) (exitCode int, err error) {
 	return exitCode, err
 }
 
+// remedies says how to get the missing servers, and the languages that are not there;
+// empty if nothing is missing.
 func remedies(missing []*testenv.Kind) string {
 	var b strings.Builder
 	for _, k := range missing {
 		fmt.Fprintf(&b, "  %s: %s\n", k.Label, k.Remedy())
+	}
+	for _, r := range testenv.Runtimes() {
+		if !r.Installed() {
+			fmt.Fprintf(&b, "  %s: %s\n", r.Label, r.Remedy())
+		}
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -38,7 +38,7 @@ func (s *servers) provide(ctx context.Context) error {
 			fmt.Fprintf(os.Stderr, "testservers: Docker Compose could not provide the servers, going on without it: %v\n", err)
 		}
 	}
-	if err := install(ctx, notInstalled(s.unknown())); err != nil {
+	if err := install(ctx, append(notInstalled(s.unknown()), languages()...)); err != nil {
 		fmt.Fprintf(os.Stderr, "testservers: %v\n", err)
 	}
 	return s.startPrivate()

@@ -86,7 +86,9 @@ func TestFailedAttemptIsRetriedUnderTheSameID(t *testing.T) {
 	eachWorld(t, func(w *world) {
 		e := w.start()
 		w.define(e, "type: Retry\nretry: {initial: PT0.05S, max_attempts: 3}\nsteps: [{name: one}]")
-		w.receiver.on("one", once(func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "overloaded", http.StatusServiceUnavailable) }, says("")))
+		w.receiver.on("one", once(func(rw http.ResponseWriter, _ *http.Request) {
+			http.Error(rw, "overloaded", http.StatusServiceUnavailable)
+		}, says("")))
 		wf := w.create(e, "Retry")
 		first, second := w.receiver.next(w.t), w.receiver.next(w.t)
 		if first.ID != second.ID || first.Attempt != "1" || second.Attempt != "2" {

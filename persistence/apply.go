@@ -65,6 +65,10 @@ func (s *Store) Apply(ctx context.Context, op Op) Result { return s.apply(ctx, o
 func (s *Store) apply(ctx context.Context, op Op, unknown *unacknowledged) Result {
 	for rerun := 0; ; rerun++ {
 		result, seen := s.applyOnce(ctx, op, unknown)
+		var replay *Replay
+		if unknown != nil && errors.As(result.Err, &replay) {
+			return unknown.result // the key is there, so the commit did happen
+		}
 		var unsure *commitError
 		if errors.As(result.Err, &unsure) {
 			unknown = &unacknowledged{seen: seen, result: result}

@@ -39,6 +39,10 @@ func (s *Store) Create(ctx context.Context, op CreateOp) CreateResult {
 		if errors.Is(err, errConflict) {
 			err = c.resolve(ctx)
 		}
+		var replay *Replay
+		if c.unsure && errors.As(err, &replay) && replay.WorkflowID == c.op.Key.WorkflowID {
+			err = nil // the key is there, so the earlier commit did happen
+		}
 		var unsure *commitError
 		c.unsure = c.unsure || errors.As(err, &unsure)
 		if err == nil || rerun >= maxReruns || !(worthRerun(err) || errors.Is(err, errConflict)) || !pause(ctx, rerun) {

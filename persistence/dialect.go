@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strconv"
 	"strings"
@@ -120,6 +121,7 @@ func mariadb(databaseURL string) (dialect, error) {
 	cfg.InterpolateParams = true
 	cfg.Collation = "utf8mb4_bin"
 	cfg.Timeout = connectTimeout
+	cfg.Logger = driverLog{} // what it says comes back as an error too
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return dialect{}, fmt.Errorf("the options of the database URL: %w", err)
@@ -145,6 +147,12 @@ func mariadb(databaseURL string) (dialect, error) {
 		migrationLock: "SELECT GET_LOCK(CONCAT('geneva_drive_migrations ', DATABASE()), 600)",
 	}, nil
 }
+
+// driverLog takes what the MySQL driver would print.
+type driverLog struct{}
+
+// Print implements mysql.Logger.
+func (driverLog) Print(v ...any) { slog.Debug("MySQL driver", "message", fmt.Sprint(v...)) }
 
 // sessionConnector sets up each session of MySQL. MariaDB and MySQL 8 name the isolation level differently as
 // a variable, so that it is a statement; what stands in /*M! */ only MariaDB reads.

@@ -14,6 +14,7 @@ import (
 // eachSystem runs a test on every database with every doorbell that is a supported pair.
 func eachSystem(t *testing.T, test func(t *testing.T, s app.Settings)) {
 	testenv.Each(t, func(t *testing.T, name, url string) {
+		t.Parallel()
 		if name != "mysql" {
 			t.Run("embedded", func(t *testing.T) { test(t, settingsFor(t, url, "")) })
 			if name == "sqlite" {
@@ -27,6 +28,7 @@ func eachSystem(t *testing.T, test func(t *testing.T, s app.Settings)) {
 }
 
 func TestAWorkflowRunsFromStartToEnd(t *testing.T) {
+	t.Parallel()
 	eachSystem(t, func(t *testing.T, s app.Settings) {
 		r := newReceiver(t, func(d delivery) string {
 			if d.step == "step2" {
@@ -47,6 +49,7 @@ func TestAWorkflowRunsFromStartToEnd(t *testing.T) {
 }
 
 func TestWithKeysOnlyTheyOpenTheAPI(t *testing.T) {
+	t.Parallel()
 	s := settingsFor(t, testenv.SQLite(t), "")
 	s.APIKeys, s.OpsAddr = "app:"+apiKey, "127.0.0.1:0"
 	service := startService(t, s)
@@ -81,6 +84,7 @@ func TestWithKeysOnlyTheyOpenTheAPI(t *testing.T) {
 }
 
 func TestAWorkerServesProbesButNotTheAPI(t *testing.T) {
+	t.Parallel()
 	s := settingsFor(t, testenv.Postgres(t), testenv.Redis(t))
 	s.Role = "worker"
 	service := startService(t, s)
@@ -93,6 +97,7 @@ func TestAWorkerServesProbesButNotTheAPI(t *testing.T) {
 }
 
 func TestRolesShareTheWork(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t, nil)
 	s := settingsFor(t, testenv.Postgres(t), testenv.Redis(t))
 	worker, front := s, s
@@ -106,6 +111,7 @@ func TestRolesShareTheWork(t *testing.T) {
 }
 
 func TestStartsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	t.Run("a second process on one SQLite file", func(t *testing.T) {
 		s := settingsFor(t, testenv.SQLite(t), "")
 		startService(t, s)
@@ -140,6 +146,7 @@ func wantRefused(t *testing.T, s app.Settings, says string) {
 }
 
 func TestDefinitionsOfADirectoryAreRegisteredAtStart(t *testing.T) {
+	t.Parallel()
 	s := settingsFor(t, testenv.SQLite(t), "")
 	s.DefinitionsDir = t.TempDir()
 	writeFile(t, filepath.Join(s.DefinitionsDir, "signup.yaml"), "type: SignupWorkflow\nwebhook: {url: \"http://127.0.0.1:9/\"}\nsteps: [{name: one}]\n")

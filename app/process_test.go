@@ -120,6 +120,7 @@ func (p *process) awaitEnd(t *testing.T) error {
 }
 
 func TestKilledBetweenTwoStepsItFinishesAfterRestart(t *testing.T) {
+	t.Parallel()
 	for name, s := range map[string]func(*testing.T) app.Settings{
 		"sqlite embedded": func(t *testing.T) app.Settings { return settingsFor(t, testenv.SQLite(t), "") },
 		"postgres redis":  func(t *testing.T) app.Settings { return settingsFor(t, testenv.Postgres(t), testenv.Redis(t)) },
@@ -142,6 +143,7 @@ func TestKilledBetweenTwoStepsItFinishesAfterRestart(t *testing.T) {
 }
 
 func TestKilledDuringADeliveryItDeliversAgainUnderTheSameID(t *testing.T) {
+	t.Parallel()
 	stuck := make(chan struct{})
 	r := newReceiver(t, func(d delivery) string {
 		if d.attempt == "1" {
@@ -165,6 +167,7 @@ func TestKilledDuringADeliveryItDeliversAgainUnderTheSameID(t *testing.T) {
 }
 
 func TestFlushAllWhileAStepWaits(t *testing.T) {
+	t.Parallel()
 	server := testenv.StartRedis(t)
 	s := settingsFor(t, testenv.Postgres(t), server.URL)
 	options, err := redis.ParseURL(server.URL)
@@ -190,6 +193,7 @@ func TestFlushAllWhileAStepWaits(t *testing.T) {
 }
 
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	t.Run("one SIGTERM ends it in order", func(t *testing.T) {
 		p := startProcess(t, settingsFor(t, testenv.SQLite(t), ""))
 		signal(t, p, syscall.SIGTERM)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestShutdownLetsADeliveryFinish(t *testing.T) {
+	t.Parallel()
 	answered := make(chan struct{})
 	r := newReceiver(t, func(d delivery) string {
 		if d.step == "step1" {
@@ -37,6 +38,7 @@ func TestShutdownLetsADeliveryFinish(t *testing.T) {
 }
 
 func TestShutdownHandsBackWhatTakesTooLong(t *testing.T) {
+	t.Parallel()
 	stuck := make(chan struct{})
 	r := newReceiver(t, func(d delivery) string {
 		if d.attempt == "1" {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestValidateTellsEveryProblem(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -53,6 +54,7 @@ func TestValidateTellsEveryProblem(t *testing.T) {
 }
 
 func TestTheExamplesAreValid(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("../examples/definitions/*")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no examples: %v", err)
@@ -64,6 +66,7 @@ func TestTheExamplesAreValid(t *testing.T) {
 }
 
 func TestMigrate(t *testing.T) {
+	t.Parallel()
 	testenv.Each(t, func(t *testing.T, _, url string) {
 		s := app.Settings{DatabaseURL: url}
 		output := func(run func(out *strings.Builder) error) string {
@@ -92,6 +95,7 @@ func TestMigrate(t *testing.T) {
 }
 
 func TestHealthcheck(t *testing.T) {
+	t.Parallel()
 	s := settingsFor(t, testenv.SQLite(t), "")
 	service := startService(t, s)
 	s.Addr = service.app.Addr()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"time"
@@ -30,6 +31,7 @@ func (serveCmd) Run(ctx context.Context, s *app.Settings) error {
 		return fmt.Errorf("the configuration cannot be used\n%w", err)
 	}
 	log := app.NewLogger(os.Stderr, cfg)
+	slog.SetDefault(log) // for libraries that log by themselves
 	for _, warning := range app.UnknownVariables(os.Environ()) {
 		log.Warn(warning)
 	}

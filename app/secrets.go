@@ -29,10 +29,16 @@ func secretsFile(database string) string {
 // loadSecrets reads the webhook secrets beside an SQLite database. The first time it makes them, readable by
 // this user alone. The caller holds the database's lock, so that no two processes make them at once.
 func loadSecrets(path string) (secrets []webhook.Secret, err error) {
-	text, err := os.ReadFile(path)
+	secrets, err = readSecrets(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return makeSecrets(path)
 	}
+	return secrets, err
+}
+
+// readSecrets reads the webhook secrets beside an SQLite database; without the file it is fs.ErrNotExist.
+func readSecrets(path string) (secrets []webhook.Secret, err error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the secrets: %w", err)
 	}

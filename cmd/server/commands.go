@@ -20,6 +20,8 @@ type cli struct {
 	Validate    validateCmd    `cmd:"" help:"Check definition files as registration would; exit code 1 if one is not valid."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the server on this machine how it is; exit code 1 if it is not well."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
+
+	CheckReceiver checkReceiverCmd `cmd:"" help:"Send a receiver test deliveries and print what it gets right; exit code 1 if anything is wrong. It does real work for them."`
 }
 
 type serveCmd struct{}
@@ -80,6 +82,22 @@ func (c healthcheckCmd) Run(ctx context.Context, s *app.Settings) error {
 		path = "/readyz"
 	}
 	return app.Healthcheck(ctx, *s, path)
+}
+
+type checkReceiverCmd struct {
+	URL         string        `arg:"" help:"Where the receiver takes deliveries, as in a definition."`
+	Step        string        `required:"" placeholder:"NAME" help:"A step that the receiver performs. It is performed several times, for a subject of its own."`
+	Secret      string        `env:"WEBHOOK_SECRET" placeholder:"whsec_…" help:"The secret it verifies with. Otherwise the newest of this server's."`
+	FailingStep string        `placeholder:"NAME" help:"A step that it answers with an error. Otherwise a name that no receiver knows."`
+	Type        string        `placeholder:"NAME" help:"The type of the workflow (ReceiverCheck)."`
+	SubjectType string        `placeholder:"TYPE" help:"The subject's type (ReceiverCheck)."`
+	SubjectID   string        `name:"subject-id" placeholder:"ID" help:"The subject's id (a new one)."`
+	Data        string        `placeholder:"JSON" help:"The workflow's data ({})."`
+	Timeout     time.Duration `default:"30s" help:"Of each delivery."`
+}
+
+func (c checkReceiverCmd) Run(ctx context.Context, s *app.Settings) error {
+	return app.CheckReceiver(ctx, *s, app.ReceiverCheck(c), buildVersion(), os.Stdout)
 }
 
 type versionCmd struct{}

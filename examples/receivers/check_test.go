@@ -1,7 +1,6 @@
 package receivers_test
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -20,11 +19,15 @@ func TestReceiverCheck(t *testing.T) {
 			t.Parallel()
 			r := l.start(t, newSecret(t))
 			for _, step := range []string{"send_reminder", "cancel"} {
-				var out strings.Builder
-				code := receivercheck.Main(t.Context(), receivercheck.Options{URL: r.url + "/geneva", Secret: r.secret, Step: step,
-					Guard: webhook.NewGuard(nets), Timeout: patience, Slowness: 500 * time.Millisecond}, &out)
-				if code != 0 || !strings.Contains(out.String(), "12 of 12 checks passed\n") {
-					t.Errorf("exit code %d\n%s", code, out.String())
+				report, err := receivercheck.Run(t.Context(), receivercheck.Options{URL: r.url + "/geneva", Secret: r.secret, Step: step,
+					Guard: webhook.NewGuard(nets), Timeout: patience, Slowness: 500 * time.Millisecond})
+				if err != nil || len(report.Results) == 0 {
+					t.Fatalf("%d results, %v", len(report.Results), err)
+				}
+				for _, result := range report.Results {
+					if result.Verdict != receivercheck.OK {
+						t.Errorf("step %s: %s: %s: %s", step, result.Check, result.Verdict, result.Detail)
+					}
 				}
 			}
 		})

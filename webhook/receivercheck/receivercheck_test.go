@@ -159,9 +159,13 @@ func TestReceiversThatGiveNoAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := options(t, c.url)
 			compare(t, o, c.want)
+			report, err := Run(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
 			var out strings.Builder
-			if code := Main(t.Context(), o, &out); code != 1 {
-				t.Errorf("exit code %d, want 1", code)
+			if err := report.Write(&out); err != nil {
+				t.Fatal(err)
 			}
 			if !strings.Contains(out.String(), c.says) || strings.Contains(out.String(), "\x1b") {
 				t.Errorf("it prints %q, want what happened (%s) and no escape sequence", out.String(), c.says)
@@ -224,14 +228,6 @@ not checked  a slow connection  no time
 `
 	if out.String() != want {
 		t.Errorf("printed\n%s\nwant\n%s", out.String(), want)
-	}
-}
-
-func TestExitCodeIsZeroIfAllIsRight(t *testing.T) {
-	var out strings.Builder
-	o := options(t, (&receiver{answer: `{"action":"complete"}`}).start(t, nil))
-	if code := Main(t.Context(), o, &out); code != 0 || !strings.Contains(out.String(), "12 of 12 checks passed\n") {
-		t.Errorf("exit code %d, and it prints\n%s", code, out.String())
 	}
 }
 

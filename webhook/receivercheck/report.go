@@ -1,7 +1,6 @@
 package receivercheck
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -70,21 +69,4 @@ func printable(s string) string {
 		}
 		return ' '
 	}, s)
-}
-
-// Main runs the check for a command line: it prints the table, or what kept the check from being made, to
-// stdout and gives the exit code, 0 if nothing failed and 1 otherwise.
-func Main(ctx context.Context, o Options, stdout io.Writer) int {
-	report, err := Run(ctx, o)
-	if err == nil {
-		err = report.Write(stdout)
-	}
-	if err != nil {
-		fmt.Fprintln(stdout, err)
-		return 1
-	}
-	if report.Failed() {
-		return 1
-	}
-	return 0
 }

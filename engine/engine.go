@@ -98,7 +98,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	runs, stopRuns := context.WithCancel(background)
 	e.stopping, e.stopRuns = stopping, stopRuns
 
-	e.loop(loops, heartbeatEvery, e.lease.runOnce)
+	e.loop(runs, heartbeatEvery, e.lease.runOnce) // until the last delivery has ended, or others would take it over
 	e.loop(loops, housekeepingEvery, e.housekeep)
 	if !e.Role.works() {
 		return nil

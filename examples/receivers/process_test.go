@@ -59,14 +59,35 @@ func absolute(t *testing.T, parts ...string) string {
 	return path
 }
 
-// goReceiver builds the receiver in Go.
+// built is where the receiver in Go is; TestMain removes it.
+var built string
+
+var build = sync.OnceValues(func() (program string, err error) {
+	if built, err = os.MkdirTemp("", "genevadrive-receiver-"); err != nil {
+		return "", err
+	}
+	program = filepath.Join(built, "receiver")
+	if out, err := exec.Command("go", "build", "-o", program, "./go").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return program, nil
+})
+
 func goReceiver(t *testing.T) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "receiver")
-	if out, err := exec.Command("go", "build", "-o", program, "./go").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	program, err := build()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return program
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	os.Exit(code)
 }
 
 // receiver is a running one.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/genevadrive/genevadrive/app"
+	"github.com/genevadrive/genevadrive/internal/contracttest"
 )
 
 const (
@@ -57,7 +58,7 @@ func (c client) do(t *testing.T, method, path, body string) (int, string) {
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := contracttest.Client(t, http.DefaultClient).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,86 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/genevadrive/genevadrive/internal/testenv"
+)
+
+// TestBadInputIsRefusedAlike sends what nobody should to every database: the answer is the same problem
+// everywhere, and nothing changes.
+func TestBadInputIsRefusedAlike(t *testing.T) {
+	t.Parallel()
+	manySteps := strings.Repeat(`{},`, 10_000)
+	definition := func(rest string) string {
+		return `{"type": "T", "webhook": {"url": "http://127.0.0.1:9/"}, ` + rest + `}`
+	}
+	subject := `"type": "SignupWorkflow", "subject": {"type": "User", "id": "1"}`
+	testenv.Each(t, func(t *testing.T, _, url string) {
+		service := startService(t, settingsFor(t, url, ""))
+		service.register(t, "http://127.0.0.1:9/", "P1D")
+		kept := service.create(t)
+		for _, tc := range []struct {
+			name, method, path, body string
+			status                   int
+			code, place              string
+		}{
+			{"no JSON", "POST", "/v1/workflows", `{`, 400, "unreadable_body", ""},
+			{"an unknown key", "POST", "/v1/workflows", `{` + subject + `, "x": 1}`, 422, "invalid_request", "#/x"},
+			{"a duplicate key", "POST", "/v1/workflows", `{` + subject + `, "type": "T"}`, 400, "unreadable_body", ""},
+			{"trailing data", "POST", "/v1/workflows", `{` + subject + `} {}`, 400, "unreadable_body", ""},
+			{"a wrong type", "POST", "/v1/workflows", `{"type": 7, "subject": {"type": "User", "id": "1"}}`, 422, "invalid_request", "#/type"},
+			{"a NUL", "POST", "/v1/workflows", `{"type": "SignupWorkflow", "subject": {"type": "User", "id": "a\u0000"}}`, 400, "unreadable_body", ""},
+			{"a lone surrogate", "POST", "/v1/workflows", `{` + subject + `, "data": {"a": "\ud800"}}`, 400, "unreadable_body", ""},
+			{"deep nesting", "POST", "/v1/workflows", `{` + subject + `, "data": {"a": ` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}}`, 400, "unreadable_body", ""},
+			{"a number over 2^53", "POST", "/v1/workflows", `{` + subject + `, "data": {"a": 9007199254740993}}`, 400, "unreadable_body", ""},
+			{"a negative wait", "POST", "/v1/workflows", `{` + subject + `, "wait": "-PT1S"}`, 422, "invalid_request", "#/wait"},
+			{"an overflowing wait", "POST", "/v1/workflows", `{` + subject + `, "wait": "P999999999999D"}`, 422, "invalid_request", "#/wait"},
+			{"a subject id too long", "POST", "/v1/workflows", `{"type": "SignupWorkflow", "subject": {"type": "User", "id": "` + strings.Repeat("é", 191) + `"}}`, 422, "invalid_request", "#/subject/id"},
+			{"space at a subject's edge", "POST", "/v1/workflows", `{"type": "SignupWorkflow", "subject": {"type": "User", "id": "1 "}}`, 422, "invalid_request", "#/subject/id"},
+			{"data too large", "POST", "/v1/workflows", `{` + subject + `, "data": {"a": "` + strings.Repeat("x", 300_000) + `"}}`, 422, "", ""},
+			{"a body over 1 MiB", "POST", "/v1/workflows", `{` + subject + `, "data": {"a": "` + strings.Repeat("x", 1<<20) + `"}}`, 413, "body_too_large", ""},
+			{"an unknown definition", "POST", "/v1/workflows", `{"type": "Nothing", "subject": {"type": "User", "id": "1"}}`, 404, "definition_not_found", ""},
+			{"an unknown version", "POST", "/v1/workflows", `{` + subject + `, "definition_version": 99}`, 404, "definition_not_found", ""},
+			{"10,000 steps", "PUT", "/v1/definitions/T", definition(`"steps": [` + strings.TrimSuffix(manySteps, ",") + `]`), 422, "invalid_definition", "#/steps"},
+			{"an unknown queue", "PUT", "/v1/definitions/T", definition(`"queue": "fast", "steps": [{}]`), 422, "invalid_definition", "#/queue"},
+			{"a URL that is not http", "PUT", "/v1/definitions/T", `{"type": "T", "webhook": {"url": "ftp://x/"}, "steps": [{}]}`, 422, "invalid_definition", "#/webhook/url"},
+			{"a name over its limit", "PUT", "/v1/definitions/T", definition(`"steps": [{"name": "` + strings.Repeat("a", 101) + `"}]`), 422, "invalid_definition", "#/steps/0/name"},
+			{"a forged cursor", "GET", "/v1/workflows?cursor=x", "", 400, "invalid_cursor", "cursor"},
+			{"an unknown parameter", "GET", "/v1/workflows?colour=red", "", 400, "invalid_query", "colour"},
+			{"a limit too large", "GET", "/v1/workflows?limit=201", "", 400, "invalid_query", "limit"},
+			{"an id that is none", "GET", "/v1/workflows/x", "", 404, "workflow_not_found", ""},
+			{"an unknown id", "GET", "/v1/workflows/00000000-0000-7000-8000-000000000000", "", 404, "workflow_not_found", ""},
+			{"an unknown step execution", "GET", "/v1/step-executions/00000000-0000-7000-8000-000000000000", "", 404, "step_execution_not_found", ""},
+			{"an unknown step", "POST", "/v1/workflows/" + kept.ID + "/resume", `{"step": "nothing"}`, 409, "invalid_transition", ""},
+			{"data that is no object", "PATCH", "/v1/workflows/" + kept.ID + "/data", `[]`, 422, "invalid_request", "#"},
+		} {
+			status, body := service.do(t, tc.method, tc.path, tc.body)
+			var problem struct {
+				Code, Detail string
+				Errors       []struct{ Pointer, Parameter string }
+			}
+			if err := json.Unmarshal([]byte(body), &problem); err != nil {
+				t.Errorf("%s: %d with %.200q", tc.name, status, body)
+				continue
+			}
+			place := ""
+			if len(problem.Errors) > 0 {
+				place = problem.Errors[0].Pointer + problem.Errors[0].Parameter
+			}
+			if status != tc.status || tc.code != "" && problem.Code != tc.code || tc.place != "" && place != tc.place {
+				t.Errorf("%s: %d %s at %q (%s), want %d %s at %q", tc.name, status, problem.Code, place, problem.Detail, tc.status, tc.code, tc.place)
+			}
+		}
+		if now := service.workflow(t, kept.ID); fmt.Sprint(now) != fmt.Sprint(kept) {
+			t.Errorf("the workflow is %+v, was %+v", now, kept)
+		}
+		var list struct{ Items []workflow }
+		service.call(t, 200, "GET", "/v1/workflows", "", &list)
+		if len(list.Items) != 1 {
+			t.Errorf("there are %d workflows", len(list.Items))
+		}
+	})
+}

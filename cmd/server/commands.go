@@ -21,6 +21,7 @@ type cli struct {
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the server on this machine how it is; exit code 1 if it is not well."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 
+	PresenceSQL   presenceSQLCmd   `cmd:"" name:"presence-sql" help:"Print an SQL condition for your own queries: does a workflow of a type stand open for this row?"`
 	CheckReceiver checkReceiverCmd `cmd:"" help:"Send a receiver test deliveries and print what it gets right; exit code 1 if anything is wrong. It does real work for them."`
 }
 
@@ -82,6 +83,17 @@ func (c healthcheckCmd) Run(ctx context.Context, s *app.Settings) error {
 		path = "/readyz"
 	}
 	return app.Healthcheck(ctx, *s, path)
+}
+
+type presenceSQLCmd struct {
+	Type          string `required:"" placeholder:"NAME" help:"The type of the workflows."`
+	SubjectType   string `required:"" placeholder:"TYPE" help:"The type of their subjects."`
+	SubjectColumn string `required:"" placeholder:"TABLE.COLUMN" help:"Where your query has the subject's id, like users.id. It is compared as text."`
+	Schema        string `placeholder:"NAME" help:"Where GenevaDrive's tables are, if your query runs in another schema (MySQL: database; SQLite: attached file)."`
+}
+
+func (c presenceSQLCmd) Run(s *app.Settings) error {
+	return app.PresenceSQL(*s, app.Presence(c), os.Stdout)
 }
 
 type checkReceiverCmd struct {

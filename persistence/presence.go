@@ -1,0 +1,34 @@
+package persistence
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+var openStates = []domain.WorkflowState{domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused}
+
+// OpenWorkflows gives the open workflows of a type for subjects of a type, by subject id and oldest first, in
+// one query. Those that exclude each other and those that may be several are in an index each.
+func (s *Store) OpenWorkflows(ctx context.Context, typ, subjectType string, subjectIDs []string) (map[string][]uuid.UUID, error) {
+	found := map[string][]uuid.UUID{}
+	if len(subjectIDs) == 0 {
+		return found, nil
+	}
+	lane := func(condition string) *bun.SelectQuery {
+		return s.read.NewSelect().ColumnExpr("w.subject_id, w.id").TableExpr(workflowsTable+" AS w").
+			Where("w.type = ?", typ).Where("w.subject_type = ?", subjectType).Where("w.subject_id IN (?)", bun.List(subjectIDs)).
+			Where("w.state IN (?)", bun.List(openStates)).Where(condition)
+	}
+	q := s.read.NewSelect().ColumnExpr("p.subject_id, p.id").
+		TableExpr("(?) AS p", lane("NOT w.allow_multiple").UnionAll(lane("w.allow_multiple"))).OrderExpr("p.id")
+	_, err := collect(ctx, q, 2, func(r *record) struct{} {
+		subject, id := r.text(), r.uuid()
+		found[subject] = append(found[subject], id)
+		return struct{}{}
+	})
+	return found, err
+}

@@ -19,6 +19,7 @@ const (
 	attemptsTable    = "geneva_drive_attempts"
 	serversTable     = "geneva_drive_servers"
 	keysTable        = "geneva_drive_idempotency_keys"
+	subjectsTable    = "geneva_drive_subjects"
 )
 
 // The columns of a row in the order in which record reads and the write path writes them, with the aliases

@@ -82,12 +82,12 @@ func release(w Workflow, e Execution, event string, due, now time.Time) (Change,
 }
 
 // checkFence tells whether fence still owns the execution: nil, ErrSettled when this very claim has had its
-// outcome, or ErrFenced when it was taken away.
+// say (an outcome, or a 202), or ErrFenced when it was taken away.
 func checkFence(e Execution, fence Fence) error {
 	switch {
 	case e.Fence != fence:
 		return ErrFenced
-	case e.State != ExecutionExecuting:
+	case e.State != ExecutionExecuting || e.AwaitsCallback():
 		return ErrSettled
 	}
 	return nil

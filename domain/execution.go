@@ -25,7 +25,7 @@ type Execution struct {
 	Interruptions int
 	Fence         Fence
 	ClaimedBy     uuid.UUID  // the server that executes it; uuid.Nil when none does
-	Deadline      *time.Time // while executing: when the claim ends
+	Deadline      *time.Time // while executing: when the claim ends, or the wait for a callback
 	Queue         string
 	Priority      int
 	Reason        string
@@ -33,6 +33,7 @@ type Execution struct {
 	JobID         string          // the doorbell's id, for debugging
 	Status        int             // HTTP status of the delivery that was applied; 0: none
 	DurationMS    int64           // and how long that took
+	AnswerHash    string          // of the answer that ended it, on steps with callback_timeout: see Callback
 	StartedAt     *time.Time      // last claim
 	CompletedAt   *time.Time
 	FailedAt      *time.Time
@@ -89,6 +90,11 @@ type Attempt struct {
 	Excerpt     string // first 2 KiB of the response
 }
 
+// AwaitsCallback tells whether the execution waits for a late answer: executing, but no server's.
+func (e *Execution) AwaitsCallback() bool {
+	return e.State == ExecutionExecuting && e.ClaimedBy == uuid.Nil
+}
+
 func (e *Execution) move(event string, now time.Time) error {
 	m, err := executionMove(event, e.State)
 	if err != nil {
@@ -103,7 +109,9 @@ func (e *Execution) move(event string, now time.Time) error {
 	}
 	switch m.To {
 	case ExecutionExecuting:
-		e.StartedAt = &now
+		if event == eventClaim {
+			e.StartedAt = &now
+		}
 	case ExecutionCompleted:
 		e.CompletedAt = &now
 	case ExecutionFailed:

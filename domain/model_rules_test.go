@@ -26,6 +26,9 @@ func TestRulesAgainstTheModel(t *testing.T) {
 			"handback": s.handBack,
 			"missing":  s.unstarted,
 			"control":  s.control,
+			"accept":   s.accept,
+			"callback": s.callback,
+			"sweep":    s.sweep,
 		})
 	})
 }
@@ -60,7 +63,8 @@ func newSimulation(t *rapid.T) *simulation {
 			Retry: Retry{MaxAttempts: rapid.IntRange(1, 4).Draw(t, "max_attempts"), Initial: 5 * time.Second, Multiplier: 4, Max: time.Hour},
 			OnException: OnException{Action: somePolicy.Draw(t, "on_exception"), MaxReattempts: rapid.IntRange(1, 3).Draw(t, "max_reattempts"),
 				Then: rapid.SampledFrom([]ExceptionAction{OnExceptionPause, OnExceptionCancel, OnExceptionSkip}).Draw(t, "then"),
-				Wait: maybe(t, someWait, "policy wait")}}
+				Wait: maybe(t, someWait, "policy wait")},
+			CallbackTimeout: modelCallback}
 		s.def.Steps = append(s.def.Steps, step)
 		s.model.steps = append(s.model.steps, modelStep{name: step.Name, wait: step.Wait, policy: string(step.OnException.Action), then: string(step.OnException.Then),
 			reattempts: step.OnException.MaxReattempts, policyWait: step.OnException.Wait, attempts: step.Retry.MaxAttempts, queue: step.Queue, priority: step.Priority})
@@ -203,7 +207,7 @@ func (s *simulation) result(t *rapid.T, rule func(w Workflow, e *Execution, p Se
 	return c, false
 }
 
-func (s *simulation) answer(t *rapid.T) {
+func (s *simulation) someAnswer(t *rapid.T) *Answer {
 	a := &Answer{Action: Action(someAction.Draw(t, "action"))}
 	switch a.Action {
 	case ActionReattempt:
@@ -223,6 +227,11 @@ func (s *simulation) answer(t *rapid.T) {
 	case ActionFail:
 		a.Retryable = rapid.Bool().Draw(t, "retryable")
 	}
+	return a
+}
+
+func (s *simulation) answer(t *rapid.T) {
+	a := s.someAnswer(t)
 	var following *int
 	_, applied := s.result(t, func(w Workflow, e *Execution, p SettleParams) (Change, error) {
 		c, err := Settle(s.def, w, *e, Result{Answer: a, Status: 200}, p, s.now)
@@ -259,6 +268,10 @@ func (s *simulation) fail(t *rapid.T) {
 }
 
 func (s *simulation) interrupt(t *rapid.T) {
+	if s.model.waiting() {
+		s.sweep(t)
+		return
+	}
 	s.result(t, func(w Workflow, e *Execution, p SettleParams) (Change, error) {
 		return Interrupt(s.def, w, *e, "died", p, Fence(s.id().String()), s.now)
 	}, func(m *model) {

@@ -40,12 +40,16 @@ type modelRun struct {
 	attempt        int
 	failures       int
 	interruptions  int
-	token          int // of the live claim, 0: none
+	token          int       // of the live claim, 0: none
+	waits          time.Time // for a callback until then; zero: it does not
+	late           bool      // it was last attempted in vain, for want of a callback
+	said           *Answer   // that ended it
 }
 
 const (
 	modelLimit         = 10_000
 	modelInterruptions = 5
+	modelCallback      = 10 * time.Minute
 )
 
 func (m *model) run() *modelRun { return &m.runs[len(m.runs)-1] }
@@ -145,11 +149,17 @@ func (m *model) claimable() bool {
 
 func (m *model) claim(token int) {
 	r := m.run()
-	r.state, r.token, r.attempt, r.slack = "executing", token, r.attempt+1, 0
+	r.state, r.token, r.attempt, r.slack, r.waits = "executing", token, r.attempt+1, 0, time.Time{}
 	m.started = true
 }
 
 func (m *model) answer(a *Answer, now time.Time) {
+	at := len(m.runs) - 1
+	m.apply(a, now)
+	m.heard(at, a)
+}
+
+func (m *model) apply(a *Answer, now time.Time) {
 	if a.Action == ActionFail {
 		m.fail(a.Retryable, now)
 		return
@@ -184,6 +194,7 @@ func (m *model) answer(a *Answer, now time.Time) {
 func (m *model) fail(retryable bool, now time.Time) {
 	r := m.run()
 	r.failures++
+	r.late = false
 	m.lost++
 	if !retryable || r.failures >= m.step().attempts {
 		m.failForGood(now)
@@ -200,6 +211,7 @@ func (m *model) fail(retryable bool, now time.Time) {
 func (m *model) giveBack() { m.run().state, m.run().token = "scheduled", 0 }
 
 func (m *model) interrupt(now time.Time) {
+	m.run().late = false
 	m.run().interruptions++
 	m.lost++
 	if m.run().interruptions >= modelInterruptions {
@@ -236,6 +248,7 @@ func (m *model) failForGood(now time.Time) {
 }
 
 func (m *model) unstarted() {
+	m.run().late = false
 	m.end("failed", "failed")
 	m.pause("failure")
 }

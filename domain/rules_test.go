@@ -58,6 +58,9 @@ type row struct {
 var situations = []string{"scheduled", "later", "executing", "held", "held overdue", "paused executing",
 	"failed", "pause answer", "finished", "canceled", "empty"}
 
+// waitingSituations are those of a step that answered 202, and of one that failed to call back.
+var waitingSituations = []string{"waiting", "paused waiting", "waiting overdue", "called back late"}
+
 var lastSituations = []string{"last scheduled", "last executing", "last held", "last paused executing", "last failed", "last pause answer"}
 
 func situation(name string) row {
@@ -103,6 +106,18 @@ func situation(name string) row {
 	case "paused executing":
 		claimed()
 		paused(PausedByAPI, "maintenance")
+	case "waiting", "paused waiting", "waiting overdue":
+		claimed()
+		e.ClaimedBy, e.Status, e.DurationMS, e.Deadline = uuid.Nil, 202, 31, ptr(t0.Add(time.Hour))
+		if short == "paused waiting" {
+			paused(PausedByAPI, "maintenance")
+		}
+		if short == "waiting overdue" {
+			e.Deadline = ptr(t0.Add(-time.Microsecond))
+		}
+	case "called back late":
+		e.Attempt, e.Failures, e.Fence, e.StartedAt = 1, 1, claimFence, ptr(t0.Add(-time.Hour))
+		e.Error = &ExecutionError{Code: ErrCallbackTimeout, Message: "m", Status: 202}
 	case "failed":
 		ended(eventFail)
 		e.Error = &ExecutionError{Code: ErrHTTPStatus, Message: "The receiver answered 410 (Gone).", Status: 410}
@@ -237,7 +252,7 @@ func (r row) executionFaults(e *Execution, w Workflow) (found []string) {
 	must(e.Held == (e.State == ExecutionScheduled && w.State == WorkflowPaused), "held is %t, state %s, workflow %s", e.Held, e.State, w.State)
 	must((e.Outcome == "") == e.State.Open(), "outcome %q of an execution %s", e.Outcome, e.State)
 	executing := e.State == ExecutionExecuting
-	must((e.Deadline != nil) == executing && (e.ClaimedBy != uuid.Nil) == executing, "deadline %v, claimed_by %s of an execution %s", e.Deadline, e.ClaimedBy, e.State)
+	must((e.Deadline != nil) == executing && (e.ClaimedBy == uuid.Nil || executing), "deadline %v, claimed_by %s of an execution %s", e.Deadline, e.ClaimedBy, e.State)
 	must(!executing || e.StartedAt != nil && e.Fence != "" && e.Attempt > 0, "executing without a claim")
 	for state, at := range map[ExecutionState]*time.Time{ExecutionCompleted: e.CompletedAt, ExecutionFailed: e.FailedAt,
 		ExecutionCanceled: e.CanceledAt, ExecutionSkipped: e.SkippedAt} {

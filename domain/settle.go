@@ -11,11 +11,14 @@ import (
 // minReattemptWait keeps a reattempt whose wait nobody named from spinning (DESIGN section 3).
 const minReattemptWait = time.Second
 
-// Result is how the run of one attempt ended: an answer (of the receiver, the hook or a condition) or a
-// failure, exactly one of them.
+// Result is how the run of one attempt ended: an answer (of the receiver, the hook or a condition), a failure,
+// or the promise of a later answer, exactly one of them.
 type Result struct {
 	Answer  *Answer
 	Failure *Failure
+	Later   bool // 202, on a step with callback_timeout
+
+	Instead bool // the answer is not the step's own: the hook or a condition decided in its place
 
 	Status     int // HTTP status of the delivery, 0: none
 	DurationMS int64
@@ -42,21 +45,12 @@ func Settle(def *Definition, w Workflow, e Execution, r Result, p SettleParams, 
 	if err := checkFence(e, p.Fence); err != nil {
 		return Change{}, err
 	}
-	if r.Answer != nil && r.Answer.Reason != "" {
-		e.Reason = r.Answer.Reason
-	}
-	if r.Answer != nil && r.Answer.Action == ActionFail {
-		r.Failure, r.Answer = r.Answer.failure(r.Status), nil
-	}
 	s := settlement{def: def, p: p, now: now}
-	if r.Answer != nil {
-		data, tooLarge := mergeData(w.Data, r.Answer.Data)
-		if tooLarge == nil {
-			w.Data = data
-			e.Status, e.DurationMS = r.Status, r.DurationMS
-			return s.answer(w, e, r.Answer)
-		}
-		r.Failure = &Failure{ExecutionError: ExecutionError{Code: ErrDataTooLarge, Message: tooLarge.Detail, Status: r.Status}}
+	switch {
+	case r.Later:
+		return s.await(w, e, r)
+	case r.Answer != nil:
+		return s.said(w, e, r)
 	}
 	return s.failure(w, e, r)
 }
@@ -75,8 +69,12 @@ func FailUnstarted(w Workflow, e Execution, cause ExecutionError, now time.Time)
 }
 
 // Interrupt takes an execution from a server that died or let its deadline pass. It goes back to scheduled;
-// after MaxInterruptions it has failed for good.
+// after MaxInterruptions it has failed for good. One that awaits a callback is no server's: past its deadline
+// the attempt has failed as callback_timeout, before that it is left alone (ErrSettled).
 func Interrupt(def *Definition, w Workflow, e Execution, why string, p SettleParams, fence Fence, now time.Time) (Change, error) {
+	if e.AwaitsCallback() && e.Fence == p.Fence {
+		return settlement{def: def, p: p, now: now}.callbackTimeout(w, e, fence)
+	}
 	if err := checkFence(e, p.Fence); err != nil {
 		return Change{}, err
 	}
@@ -98,6 +96,33 @@ type settlement struct {
 	def *Definition
 	p   SettleParams
 	now time.Time
+}
+
+// said applies an answer, fail included.
+func (s settlement) said(w Workflow, e Execution, r Result) (Change, error) {
+	a := r.Answer
+	if a.Reason != "" {
+		e.Reason = a.Reason
+	}
+	data, tooLarge := mergeData(w.Data, a.Data)
+	if tooLarge != nil {
+		r.Failure = &Failure{ExecutionError: ExecutionError{Code: ErrDataTooLarge, Message: tooLarge.Detail, Status: r.Status}}
+		return s.failure(w, e, r)
+	}
+	var c Change
+	var err error
+	if a.Action == ActionFail {
+		r.Failure = a.failure(r.Status)
+		c, err = s.failure(w, e, r)
+	} else {
+		w.Data = data
+		e.Status, e.DurationMS = r.Status, r.DurationMS
+		c, err = s.answer(w, e, a)
+	}
+	if step, _, ok := s.def.Step(e.StepName); err == nil && ok && step.CallbackTimeout > 0 && !r.Instead {
+		c.remember(a)
+	}
+	return c, err
 }
 
 func (s settlement) answer(w Workflow, e Execution, a *Answer) (Change, error) {

@@ -105,6 +105,7 @@ type ExecutionMove struct {
 const (
 	eventComplete      = "complete"
 	eventSkip          = "skip"
+	eventAwait         = "await"
 	eventRetry         = "retry"
 	eventHandBack      = "hand_back"
 	eventInterrupt     = "interrupt"
@@ -123,19 +124,20 @@ var (
 // ExecutionMoves is the table of every legal move of a step execution (DESIGN section 3).
 var ExecutionMoves = []ExecutionMove{
 	{eventClaim, []ExecutionState{ExecutionScheduled}, ExecutionExecuting, "", "due, not held, and the workflow ready"},
-	{eventComplete, executingOnly, ExecutionCompleted, OutcomeCompleted, "the answer complete"},
-	{eventSkip, openExecution, ExecutionSkipped, OutcomeSkipped, "the answer or the verb skip, skip_if true, or if false"},
-	{eventReattempt, executingOnly, ExecutionCompleted, OutcomeReattempted, "the answer reattempt"},
-	{eventPause, executingOnly, ExecutionCanceled, OutcomePaused, "the answer pause, or too many executions"},
-	{eventCancel, openExecution, ExecutionCanceled, OutcomeCanceled, "the answer or the verb cancel, or cancel_if true"},
-	{eventFinish, executingOnly, ExecutionCompleted, OutcomeFinished, "the answer finish"},
+	{eventAwait, executingOnly, ExecutionExecuting, "", "the receiver answered 202: no server's, until the callback or its deadline"},
+	{eventComplete, openExecution, ExecutionCompleted, OutcomeCompleted, "the answer complete; from scheduled by a callback"},
+	{eventSkip, openExecution, ExecutionSkipped, OutcomeSkipped, "the answer, callback or verb skip, skip_if true, or if false"},
+	{eventReattempt, openExecution, ExecutionCompleted, OutcomeReattempted, "the answer reattempt; from scheduled by a callback"},
+	{eventPause, openExecution, ExecutionCanceled, OutcomePaused, "the answer pause, or too many executions; from scheduled by a callback"},
+	{eventCancel, openExecution, ExecutionCanceled, OutcomeCanceled, "the answer, callback or verb cancel, or cancel_if true"},
+	{eventFinish, openExecution, ExecutionCompleted, OutcomeFinished, "the answer finish; from scheduled by a callback"},
 	{eventRetry, executingOnly, ExecutionScheduled, "", "a failed attempt with attempts left, after the backoff"},
 	{eventHandBack, executingOnly, ExecutionScheduled, "", "given back by its server, at shutdown or for fairness"},
 	{eventInterrupt, executingOnly, ExecutionScheduled, "", "its server died or its deadline passed"},
 	{eventFail, openExecution, ExecutionFailed, OutcomeFailed, "failed for good, on_exception: pause; or its step or endpoint is missing"},
-	{eventFailCancel, executingOnly, ExecutionFailed, OutcomeCanceled, "failed for good, on_exception: cancel"},
-	{eventFailSkip, executingOnly, ExecutionFailed, OutcomeSkipped, "failed for good, on_exception: skip"},
-	{eventFailReattempt, executingOnly, ExecutionFailed, OutcomeReattempted, "failed for good, on_exception: reattempt"},
+	{eventFailCancel, openExecution, ExecutionFailed, OutcomeCanceled, "failed for good, on_exception: cancel; from scheduled by a callback"},
+	{eventFailSkip, openExecution, ExecutionFailed, OutcomeSkipped, "failed for good, on_exception: skip; from scheduled by a callback"},
+	{eventFailReattempt, openExecution, ExecutionFailed, OutcomeReattempted, "failed for good, on_exception: reattempt; from scheduled by a callback"},
 	{eventSupersede, openExecution, ExecutionCanceled, OutcomeSuperseded, "the verbs finish, reattempt, or resume with a step"},
 }
 

@@ -99,15 +99,22 @@ func TestEveryMoveIsReached(t *testing.T) {
 	}
 	for _, action := range actions {
 		settle(Result{Answer: &Answer{Action: Action(action)}})
+		for _, retryable := range []bool{true, false} {
+			rules = append(rules, func(w Workflow, e *Execution) (Change, error) {
+				return Callback(def, w, *e, &Answer{Action: Action(action), Retryable: retryable}, CallbackParams{NextID: nextID, Fence: newFence}, t0)
+			})
+		}
 	}
+	settle(Result{Later: true, Status: 202})
 	settle(Result{Failure: &Failure{Retryable: true, RetryAfter: time.Minute}})
 	settle(Result{Failure: &Failure{}})
 
 	for _, policy := range []ExceptionAction{OnExceptionPause, OnExceptionCancel, OnExceptionSkip, OnExceptionReattempt} {
 		for i := range def.Steps {
 			def.Steps[i].OnException = OnException{Action: policy, MaxReattempts: 25}
+			def.Steps[i].CallbackTimeout = time.Minute
 		}
-		for _, when := range slices.Concat(situations, lastSituations) {
+		for _, when := range slices.Concat(situations, lastSituations, waitingSituations) {
 			before := situation(when)
 			if before.e == nil {
 				continue
@@ -137,7 +144,9 @@ func TestEveryMoveIsReached(t *testing.T) {
 	}
 	for _, m := range ExecutionMoves {
 		for _, from := range m.From {
-			wantExecutions[fmt.Sprintf("%s to %s/%s", from, m.To, m.Outcome)] = true
+			if from != m.To {
+				wantExecutions[fmt.Sprintf("%s to %s/%s", from, m.To, m.Outcome)] = true
+			}
 		}
 	}
 	compare := func(machine string, got, want map[string]bool) {

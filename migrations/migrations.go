@@ -2,7 +2,8 @@
 // under the same numbers. It knows nothing of how they are run; persistence does that.
 //
 // Migrations only add. Each can be run again after a crash in its middle: MySQL commits every DDL statement
-// by itself, so a migration there is one statement, and all of them say IF NOT EXISTS.
+// by itself, so a migration there is one statement, and all of them say IF NOT EXISTS. SQLite and MySQL cannot
+// say that of a column: a migration that adds one is that statement alone, and has run if the column is there.
 package migrations
 
 import (

@@ -125,6 +125,14 @@ func isLockTimeout(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "55P03" || errors.As(err, &my) && my.Number == 1205
 }
 
+// columnExists tells whether a column could not be added since it is there. SQLite has no code for it.
+func columnExists(err error) bool {
+	var my *mysql.MySQLError
+	var lite *modernc.Error
+	return errors.As(err, &my) && my.Number == 1060 ||
+		errors.As(err, &lite) && strings.Contains(lite.Error(), "duplicate column name")
+}
+
 // unavailable is the error of a database that is away, as the service shows it.
 func unavailable(cause error) error {
 	return &domain.Error{Code: domain.CodeUnavailable, Detail: "The database cannot be reached at the moment.",

@@ -133,6 +133,13 @@ func (s *Store) migrator(db *bun.DB) (*migrate.Migrator, error) {
 	}
 	all := migrate.NewMigrations()
 	for _, m := range known {
+		up := m.Up
+		m.Up = func(ctx context.Context, migrator *migrate.Migrator, migration *migrate.Migration) error {
+			if err := up(ctx, migrator, migration); !columnExists(err) {
+				return err
+			}
+			return nil // run before, by a server that died or one that is doing the same now
+		}
 		all.Add(m)
 	}
 	return migrate.NewMigrator(db, all,

@@ -31,13 +31,13 @@ const (
 		"w.started_at, w.finished_at, w.canceled_at, w.created_at, w.updated_at"
 	executionColumns = "e.id, e.workflow_id, e.seq, e.step_name, e.state, e.outcome, e.scheduled_for, e.held, " +
 		"e.attempt, e.failures, e.interruptions, e.fence, e.claimed_by, e.deadline, e.queue, e.priority, e.reason, " +
-		"e.error_code, e.error_message, e.error_backtrace, e.error_status, e.job_id, e.status, e.duration_ms, " +
+		"e.error_code, e.error_message, e.error_backtrace, e.error_status, e.job_id, e.status, e.duration_ms, e.answer_hash, " +
 		"e.started_at, e.completed_at, e.failed_at, e.canceled_at, e.skipped_at, e.created_at"
 	attemptColumns = "a.execution_id, a.attempt, a.started_at, a.duration_ms, a.status, " +
 		"a.error_code, a.error_message, a.error_backtrace, a.error_status, a.response_excerpt"
 
 	workflowWidth  = 21
-	executionWidth = 30
+	executionWidth = 31
 	attemptWidth   = 10
 )
 
@@ -212,7 +212,7 @@ func (r *record) execution() domain.Execution {
 	if fault.Code != "" {
 		e.Error = &fault
 	}
-	e.JobID, e.Status, e.DurationMS = r.text(), r.int(), r.int64()
+	e.JobID, e.Status, e.DurationMS, e.AnswerHash = r.text(), r.int(), r.int64(), r.text()
 	e.StartedAt, e.CompletedAt, e.FailedAt = r.timePtr(), r.timePtr(), r.timePtr()
 	e.CanceledAt, e.SkippedAt, e.CreatedAt = r.timePtr(), r.timePtr(), r.time()
 	return e

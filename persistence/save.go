@@ -36,6 +36,7 @@ var updateExecution = &update{
 		{name: "error_code", kind: kindText}, {name: "error_message", kind: kindText},
 		{name: "error_backtrace", kind: kindText}, {name: "error_status", kind: kindInt},
 		{name: "job_id", kind: kindText}, {name: "status", kind: kindInt}, {name: "duration_ms", kind: kindInt},
+		{name: "answer_hash", kind: kindText},
 		{name: "started_at", kind: kindTime}, {name: "completed_at", kind: kindTime},
 		{name: "failed_at", kind: kindTime}, {name: "canceled_at", kind: kindTime}, {name: "skipped_at", kind: kindTime},
 	},
@@ -212,7 +213,7 @@ func executionUpdate(seen, e *domain.Execution) []any {
 	return []any{
 		string(e.State), orNull(string(e.Outcome)), e.ScheduledFor, e.Held, int64(e.Attempt), int64(e.Failures),
 		int64(e.Interruptions), string(e.Fence), idOrNull(e.ClaimedBy), timeOrNull(e.Deadline), orNull(e.Reason),
-		code, message, backtrace, status, orNull(e.JobID), numberOrNull(e.Status), e.DurationMS,
+		code, message, backtrace, status, orNull(e.JobID), numberOrNull(e.Status), e.DurationMS, orNull(e.AnswerHash),
 		timeOrNull(e.StartedAt), timeOrNull(e.CompletedAt), timeOrNull(e.FailedAt), timeOrNull(e.CanceledAt), timeOrNull(e.SkippedAt),
 		e.ID, string(seen.State), string(seen.Fence),
 	}

@@ -33,14 +33,14 @@ printed from them. What each answer and each verb does with both at once is in t
 var (
 	workflowStates = map[domain.WorkflowState]string{
 		domain.WorkflowReady:      "A step execution is scheduled: it waits for its time, or for a server.",
-		domain.WorkflowPerforming: "A server is performing the step execution.",
+		domain.WorkflowPerforming: "A server is performing the step execution, or its callback is awaited.",
 		domain.WorkflowPaused:     "Nothing is started until somebody resumes, reattempts, cancels or finishes it; a delivery in flight may still end.",
 		domain.WorkflowFinished:   "It has done what it had to do. Terminal.",
 		domain.WorkflowCanceled:   "It was given up. Terminal.",
 	}
 	executionStates = map[domain.ExecutionState]string{
 		domain.ExecutionScheduled: "It will run when it is due; held while its workflow is paused.",
-		domain.ExecutionExecuting: "A server has claimed it and is delivering it.",
+		domain.ExecutionExecuting: "A server has claimed it and is delivering it; or the receiver answered 202 and its callback is awaited.",
 		domain.ExecutionCompleted: "The receiver has answered. Terminal.",
 		domain.ExecutionFailed:    "It failed for good. Terminal.",
 		domain.ExecutionCanceled:  "It ended without counting as done. Terminal.",

@@ -39,7 +39,10 @@ func (d *Definition) Evaluate(ctx context.Context, c Condition, a *Activation) (
 // AnyCondition gives the first of the conditions that holds, nil when none does. The first that fails ends
 // it.
 func (d *Definition) AnyCondition(ctx context.Context, list []Condition, a *Activation) (*Condition, error) {
-	vars := newVariables(a)
+	return d.anyOf(ctx, list, newVariables(a))
+}
+
+func (d *Definition) anyOf(ctx context.Context, list []Condition, vars *variables) (*Condition, error) {
 	for i := range list {
 		holds, err := d.evaluate(ctx, list[i], vars)
 		if err != nil {

@@ -16,7 +16,7 @@ type Definition = persistence.Definition
 
 // RegisterDefinition validates a definition and stores a new version of it, unless its resolved content
 // equals the newest version's. created tells which. typ is the type the request names, "" to take the
-// document's own. Errors: unreadable_body, invalid_definition.
+// document's own. Errors: unreadable_body, invalid_definition, public_url_missing.
 func (e *Engine) RegisterDefinition(ctx context.Context, typ string, source []byte, format domain.SourceFormat) (d Definition, created bool, err error) {
 	return e.register(ctx, typ, source, format, false)
 }
@@ -35,6 +35,11 @@ func (e *Engine) register(ctx context.Context, typ string, source []byte, format
 	}})
 	if err != nil {
 		return Definition{}, false, err
+	}
+	if def.UsesCallbacks() && (e.PublicURL == "" || len(e.CallbackKey) == 0) {
+		return Definition{}, false, domain.Errorf(domain.CodePublicURLMissing,
+			"A step of this definition has a callback_timeout, and this server has no address to call back: "+
+				"set GENEVADRIVE_PUBLIC_URL, and GENEVADRIVE_SECRET_KEY to sign the tokens.")
 	}
 	stored, created, err := e.Store.SaveDefinition(ctx, def, anyVersion)
 	return stored, created, err

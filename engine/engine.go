@@ -39,6 +39,9 @@ type Config struct {
 	Webhooks *webhook.Client
 	Secrets  []webhook.Secret // all sign, newest first
 
+	PublicURL   string // base of callback URLs, without a slash at its end; "": no late answers
+	CallbackKey []byte // signs their tokens, the same on every server
+
 	Role        Role
 	Name        string // of this server, for people: host and process
 	Version     string

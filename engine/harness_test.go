@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +27,9 @@ import (
 
 // patience is how long a test waits for what must happen; it only matters when that does not.
 const patience = 20 * time.Second
+
+// publicURL is where the engines of tests say that they can be called back.
+const publicURL = "https://geneva.example"
 
 // world is a database, a receiver, and the engines that a test starts on them.
 type world struct {
@@ -61,6 +65,7 @@ func (w *world) open() *persistence.Store {
 func (w *world) engine(change ...func(*engine.Config)) *engine.Engine {
 	cfg := engine.Config{
 		Store: w.store, Role: engine.RoleAll, Name: "test", Version: "test", Concurrency: 8,
+		PublicURL: publicURL, CallbackKey: []byte("the key of the tests"),
 		Queues:   []string{"critical", "default", "low"},
 		Ready:    queue.NewReadyList(queue.Config{}),
 		Doorbell: queue.NewEmbedded(nil, 0), Horizon: queue.EmbeddedHorizon,
@@ -181,7 +186,12 @@ type delivery struct {
 	Step    string
 	Attempt string
 	Body    struct {
+		Type string
 		Data struct {
+			Callback *struct {
+				URL, Token string
+				ExpiresAt  time.Time `json:"expires_at"`
+			}
 			Workflow struct {
 				ID   string
 				Data json.RawMessage
@@ -211,7 +221,7 @@ func newReceiver(t *testing.T) *receiver {
 	return r
 }
 
-// on tells what to answer a step; by default it is an empty 200.
+// on tells what to answer a step, or with "hook " before its name its hook; by default it is an empty 200.
 func (r *receiver) on(step string, answer http.HandlerFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -240,7 +250,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	r.mu.Lock()
-	answer := r.answers[d.Step]
+	name := d.Step
+	if strings.HasPrefix(d.Body.Type, "hook.") {
+		name = "hook " + name
+	}
+	answer := r.answers[name]
 	r.mu.Unlock()
 	r.deliveries <- d
 	if answer != nil {

@@ -2,9 +2,7 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -50,25 +48,46 @@ func (e *Engine) InFlight() int {
 	return len(e.inFlight.cancels)
 }
 
-// run makes the delivery of one attempt, with no transaction open, within its timeout budget. aborted means
-// that this server is to stop, or that the claim was taken away by a verb here: there is no result then.
+// run performs one attempt, with no transaction open, within its timeout budget: the conditions, the hook, and
+// if neither decides in the step's place, its delivery. aborted means that this server is to stop, or that the
+// claim was taken away by a verb or callback here: there is no result then.
 func (e *Engine) run(ctx context.Context, c *claimed) (result domain.Result, aborted bool) {
 	ctx, cancel := context.WithTimeout(ctx, budget(c.step))
 	defer cancel()
 	e.inFlight.add(c.execution.ID, cancel)
 	defer e.inFlight.remove(c.execution.ID)
 
-	body, err := e.payload(c)
+	decided, aborted := e.guard(ctx, c)
+	if decided == nil && !aborted {
+		decided, aborted = e.hook(ctx, c)
+	}
+	switch {
+	case aborted:
+		return domain.Result{}, true
+	case decided != nil:
+		return *decided, false
+	}
+	result, aborted = e.post(ctx, c, &c.step.Webhook, e.stepMessage(c))
+	if result.Later && !e.takesCallbacks(c.step) {
+		result = failed(domain.ErrUnexpected202, "The receiver answered 202, but "+e.whyNoCallback(c.step)+", so no later answer could be taken.",
+			webhook.Result{Status: result.Status, Duration: time.Duration(result.DurationMS) * time.Millisecond}, false)
+	}
+	return result, aborted
+}
+
+// post makes one delivery of a claim, of the step or its hook, and reads what comes back.
+func (e *Engine) post(ctx context.Context, c *claimed, to *domain.Webhook, m message) (result domain.Result, aborted bool) {
+	body, err := e.payload(c, m)
 	if err != nil {
 		return failed(domain.ErrInvalidAnswer, "The delivery could not be written: "+err.Error(), webhook.Result{}, false), false
 	}
-	to, missing := e.target(ctx, &c.step.Webhook)
+	target, missing := e.target(ctx, to)
 	if missing != nil {
 		return domain.Result{Failure: &domain.Failure{ExecutionError: *missing}}, false
 	}
 	delivered := e.Webhooks.Deliver(ctx, webhook.Delivery{
-		URL: to.url, Headers: to.headers, Secrets: to.secrets,
-		ID: c.execution.ID.String(), WorkflowID: c.workflow.ID.String(), Step: c.step.Name, Attempt: c.execution.Attempt,
+		URL: target.url, Headers: target.headers, Secrets: target.secrets,
+		ID: m.id, WorkflowID: c.workflow.ID.String(), Step: c.step.Name, Attempt: c.execution.Attempt,
 		Traceparent: c.workflow.Traceparent, Body: body,
 	})
 	if delivered.Err != nil && delivered.Err.Code == webhook.CodeCanceled {
@@ -77,13 +96,14 @@ func (e *Engine) run(ctx context.Context, c *claimed) (result domain.Result, abo
 	return e.read(delivered), false
 }
 
-// read turns what came back into the result of the attempt (DESIGN section 5).
+// read turns what came back into the result of the attempt (DESIGN section 5). Whether a 202 was to be
+// expected is for its caller to say.
 func (e *Engine) read(r webhook.Result) domain.Result {
 	if r.Err != nil {
 		return failed(domain.ErrorCode(r.Err.Code), r.Err.Message, r, r.Err.Retryable)
 	}
 	if r.Status == 202 {
-		return failed(domain.ErrUnexpected202, "The receiver answered 202, but this step has no callback_timeout, so no later answer could be taken.", r, false)
+		return domain.Result{Later: true, Status: r.Status, DurationMS: r.Duration.Milliseconds()}
 	}
 	answer, err := domain.ParseAnswer(r.Body, e.Queues)
 	if err != nil {
@@ -103,64 +123,3 @@ func failed(code domain.ErrorCode, message string, r webhook.Result, retryable b
 		Failure: &domain.Failure{Retryable: retryable, RetryAfter: r.RetryAfter,
 			ExecutionError: domain.ExecutionError{Code: code, Message: message, Status: r.Status}}}
 }
-
-// envelope is the body of a delivery (DESIGN section 5).
-type envelope struct {
-	Type      string       `json:"type"`
-	Timestamp string       `json:"timestamp"`
-	Data      envelopeData `json:"data"`
-}
-
-type envelopeData struct {
-	Workflow      envelopeWorkflow  `json:"workflow"`
-	StepExecution envelopeExecution `json:"step_execution"`
-}
-
-type envelopeWorkflow struct {
-	ID                uuid.UUID       `json:"id"`
-	Type              string          `json:"type"`
-	DefinitionVersion int             `json:"definition_version"`
-	Subject           envelopeSubject `json:"subject"`
-	Data              json.RawMessage `json:"data"`
-	CreatedAt         string          `json:"created_at"`
-}
-
-type envelopeSubject struct {
-	Type string `json:"type"`
-	ID   string `json:"id"`
-}
-
-type envelopeExecution struct {
-	ID            uuid.UUID              `json:"id"`
-	StepName      string                 `json:"step_name"`
-	Params        json.RawMessage        `json:"params"`
-	Attempt       int                    `json:"attempt"`
-	ScheduledFor  string                 `json:"scheduled_for"`
-	PreviousError *domain.ExecutionError `json:"previous_error"`
-}
-
-var noParams = json.RawMessage(`{}`)
-
-func (e *Engine) payload(c *claimed) ([]byte, error) {
-	params := c.step.Params
-	if len(params) == 0 {
-		params = noParams
-	}
-	body, err := json.Marshal(envelope{
-		Type: "step.perform", Timestamp: wireTime(e.Now()),
-		Data: envelopeData{
-			Workflow: envelopeWorkflow{ID: c.workflow.ID, Type: c.workflow.Type,
-				DefinitionVersion: c.workflow.DefinitionVersion,
-				Subject:           envelopeSubject{Type: c.workflow.SubjectType, ID: c.workflow.SubjectID},
-				Data:              c.workflow.Data, CreatedAt: wireTime(c.workflow.CreatedAt)},
-			StepExecution: envelopeExecution{ID: c.execution.ID, StepName: c.execution.StepName, Params: params,
-				Attempt: c.execution.Attempt, ScheduledFor: wireTime(c.execution.ScheduledFor), PreviousError: c.execution.Error},
-		}})
-	if err != nil {
-		return nil, fmt.Errorf("write the delivery of %s: %w", c.execution.ID, err)
-	}
-	return body, nil
-}
-
-// wireTime writes a time as every document of the service does: RFC 3339, UTC, microseconds.
-func wireTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }

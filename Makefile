@@ -12,7 +12,7 @@ PKG ?= ./...
 TESTFLAGS ?=
 FUZZTIME ?= 30s
 
-.PHONY: help build run demo test race lint generate generate-check vulncheck fuzz fuzz-short clean
+.PHONY: help build run demo test race lint generate generate-check vulncheck fuzz fuzz-short chaos chaos-short clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,12 @@ fuzz: ## Run every fuzz test for FUZZTIME (30s) each
 
 fuzz-short: ## Run every fuzz test for 5 s each
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=5s
+
+chaos: ## Break servers, databases and Redis under load, and write what was seen to docs/reliability.md
+	@go run ./chaos -report docs/reliability.md
+
+chaos-short: ## A few minutes' selection of it
+	@go run ./chaos -short
 
 clean: ## Remove what was built
 	rm -rf bin coverage.out

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// cancelReason begins the reason of a workflow that a cancel_if has canceled.
+const cancelReason = "cancel_if:"
+
 // Guarded tells whether any condition is to be asked before the step.
 func (d *Definition) Guarded(step *Step) bool {
 	return len(d.CancelIf) > 0 || step.SkipIf != nil || step.If != nil
@@ -37,7 +40,7 @@ func (d *Definition) Guard(ctx context.Context, step *Step, a *Activation) (*Ans
 	if c, err := d.anyOf(ctx, d.CancelIf, vars); err != nil {
 		return nil, err
 	} else if c != nil {
-		return because(ActionCancel, "cancel_if:", *c), nil
+		return because(ActionCancel, cancelReason, *c), nil
 	}
 	if c := step.SkipIf; c != nil {
 		if holds, err := d.evaluate(ctx, *c, vars); err != nil {

@@ -103,6 +103,7 @@ func (e *Engine) Start(ctx context.Context) error {
 
 	e.loop(runs, heartbeatEvery, e.lease.runOnce) // until the last delivery has ended, or others would take it over
 	e.loop(loops, housekeepingEvery, e.housekeep)
+	e.loop(loops, erasureEvery, e.continueErasures)
 	if !e.Role.works() {
 		return nil
 	}

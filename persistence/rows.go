@@ -20,6 +20,7 @@ const (
 	serversTable     = "geneva_drive_servers"
 	keysTable        = "geneva_drive_idempotency_keys"
 	subjectsTable    = "geneva_drive_subjects"
+	erasuresTable    = "geneva_drive_erasures"
 )
 
 // The columns of a row in the order in which record reads and the write path writes them, with the aliases

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -79,7 +80,7 @@ func (e *Engine) Complete(ctx context.Context, execution uuid.UUID, token string
 		return domain.Execution{}, domain.Errorf(domain.CodeInvalidAnswer, "The database cannot hold this answer.")
 	case domain.CodeOf(result.Err) == domain.CodeCallbackExpired && x.AwaitsCallback():
 		// What the error says has happened shall have happened, even if the sweep is not that far.
-		e.interrupt(context.WithoutCancel(ctx), persistence.Lost{ExecutionID: execution, WorkflowID: x.WorkflowID, Fence: x.Fence}, "")
+		e.interrupt(context.WithoutCancel(ctx), persistence.Lost{ExecutionID: execution, WorkflowID: x.WorkflowID, Fence: x.Fence}, RescueDeadline)
 		return domain.Execution{}, result.Err
 	case result.Err != nil:
 		return domain.Execution{}, result.Err
@@ -91,8 +92,7 @@ func (e *Engine) Complete(ctx context.Context, execution uuid.UUID, token string
 			e.Ready.Drop(execution)
 		}
 		e.announce(p, change, result.Now)
-		e.Logger.Info("callback", "workflow_id", x.WorkflowID, "step_execution_id", execution, "step", x.StepName, "attempt", x.Attempt,
-			"action", answer.Action, "execution_state", change.Execution.State, "outcome", change.Execution.Outcome)
+		e.moved(slog.LevelInfo, "callback", result, slog.String("action", string(answer.Action)))
 	}
 	return *change.Execution, nil
 }

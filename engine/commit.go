@@ -19,6 +19,7 @@ const (
 type committer struct {
 	store *persistence.Store
 	lanes int // commits at once
+	told  func(decisions int)
 
 	mu      sync.Mutex
 	busy    int
@@ -31,12 +32,12 @@ type pendingOp struct {
 	done   chan struct{}
 }
 
-func newCommitter(store *persistence.Store) *committer {
+func newCommitter(store *persistence.Store, told func(decisions int)) *committer {
 	lanes := 2
 	if store.SingleWriter() {
 		lanes = 1
 	}
-	return &committer{store: store, lanes: lanes}
+	return &committer{store: store, lanes: lanes, told: told}
 }
 
 // do applies one decision and gives its result. It cannot be called off, since the caller could not know
@@ -86,6 +87,7 @@ func (c *committer) take() []*pendingOp {
 func (c *committer) commit(batch []*pendingOp) {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
+	c.told(len(batch))
 	ops := make([]persistence.Op, len(batch))
 	for i, p := range batch {
 		ops[i] = p.op

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -65,7 +66,7 @@ type Outcome struct {
 // Create makes a workflow and schedules its first step (201), or gives the one that is there with
 // return_existing (200). Errors: definition_not_found, workflow_exists, invalid_request (fields),
 // data_too_large, idempotency_key_reused, idempotency_in_progress.
-func (e *Engine) Create(ctx context.Context, r CreateRequest) (Outcome, error) {
+func (e *Engine) Create(ctx context.Context, r CreateRequest) (out Outcome, err error) {
 	if err := r.check(); err != nil {
 		return Outcome{}, err
 	}
@@ -75,7 +76,12 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (Outcome, error) {
 	}
 	params := domain.CreateParams{ID: e.NewID(), ExecutionID: e.NewID(), SubjectType: r.SubjectType, SubjectID: r.SubjectID,
 		Data: r.Data, AllowMultiple: r.AllowMultiple, Wait: r.Wait, At: r.At, Traceparent: r.Traceparent}
+	span := e.Tracer.Start(r.Traceparent, Operation{WorkflowID: params.ID, WorkflowType: p.Type, SubjectType: r.SubjectType,
+		DefinitionVersion: p.Version})
+	params.Traceparent = span.Traceparent()
+	defer func() { span.End(created(err)) }()
 	fence := e.NewFence()
+	var canceled domain.Change
 	result := e.Store.Create(context.WithoutCancel(ctx), persistence.CreateOp{
 		Conflict: r.OnConflict,
 		Key:      r.Key.stored(params.ID, 201),
@@ -84,8 +90,10 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (Outcome, error) {
 			return e.stamp(change, now), err
 		},
 		Cancel: func(now time.Time, row persistence.Row) (domain.Change, error) {
-			return domain.Control(nil, row.Workflow, row.Execution, domain.Command{Verb: domain.VerbCancel,
-				Reason: "Replaced by a new workflow (on_conflict: cancel_existing).", Fence: fence}, now)
+			change, err := domain.Control(nil, row.Workflow, row.Execution, domain.Command{Verb: domain.VerbCancel,
+				Reason: replaced, Fence: fence}, now)
+			canceled = change
+			return change, err
 		},
 	})
 	if result.Err != nil {
@@ -97,10 +105,15 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (Outcome, error) {
 	if old := result.Canceled; old != nil {
 		e.Ready.Drop(old.Workflow.CurrentExecutionID)
 		e.inFlight.abort(old.Workflow.CurrentExecutionID)
+		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", replaced))
 	}
+	e.moved(slog.LevelInfo, "workflow created", result.Result)
 	e.announce(p, result.Change, result.Now)
 	return Outcome{Workflow: shown(result.Change.Workflow, result.Change.Next), Status: 201}, nil
 }
+
+// replaced is why on_conflict cancels.
+const replaced = "Replaced by a new workflow (on_conflict: cancel_existing)."
 
 func (r *CreateRequest) check() error {
 	var problems []domain.Problem

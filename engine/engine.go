@@ -57,6 +57,9 @@ type Config struct {
 	NewFence func() domain.Fence
 	Jitter   func() float64 // [0,1)
 	Logger   *slog.Logger
+
+	Observer Observer // nil: nobody is told
+	Tracer   Tracer   // nil: no spans
 }
 
 // Engine runs workflows. Its exported methods are the operations of the API and may be called at once from
@@ -78,9 +81,15 @@ type Engine struct {
 
 // New makes an engine that does not perform steps yet.
 func New(cfg Config) *Engine {
+	if cfg.Observer == nil {
+		cfg.Observer = unobserved{}
+	}
+	if cfg.Tracer == nil {
+		cfg.Tracer = untraced("")
+	}
 	e := &Engine{Config: cfg, plans: newPlanCache(cfg.Store), inFlight: newInFlight(),
 		arrivals: make(chan uuid.UUID, maxArrivals)}
-	e.commits = newCommitter(cfg.Store)
+	e.commits = newCommitter(cfg.Store, cfg.Observer.Committed)
 	e.lease = newLease(e)
 	return e
 }
@@ -103,7 +112,6 @@ func (e *Engine) Start(ctx context.Context) error {
 
 	e.loop(runs, heartbeatEvery, e.lease.runOnce) // until the last delivery has ended, or others would take it over
 	e.loop(loops, housekeepingEvery, e.housekeep)
-	e.loop(loops, erasureEvery, e.continueErasures)
 	if !e.Role.works() {
 		return nil
 	}

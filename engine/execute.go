@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/genevadrive/genevadrive/domain"
@@ -20,11 +21,15 @@ type claimed struct {
 	step      *domain.Step // nil: the definition does not have it
 	workflow  domain.Workflow
 	execution domain.Execution
+
+	traceparent string // of its deliveries
+	late        time.Duration
+	took        time.Duration // once it has run
 }
 
 func newClaimed(p *plan, w domain.Workflow, e domain.Execution) *claimed {
 	step, _, _ := p.Step(e.StepName)
-	return &claimed{plan: p, step: step, workflow: w, execution: e}
+	return &claimed{plan: p, step: step, workflow: w, execution: e, traceparent: w.Traceparent}
 }
 
 // work takes slots until ctx ends; runs ends later and aborts what is in flight then.
@@ -44,7 +49,7 @@ func (e *Engine) work(ctx, runs context.Context) {
 func (e *Engine) perform(ctx, runs context.Context, slot *queue.Slot) {
 	c := e.claim(ctx, slot.Item)
 	for started := e.Now(); c != nil; {
-		result, aborted := e.run(runs, c)
+		result, aborted := e.attempt(runs, c)
 		if aborted {
 			e.handBack(c)
 			return
@@ -74,6 +79,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item) *claimed {
 		return nil // the row stays due; whoever has a live lease finds it
 	}
 	var p *plan
+	var written time.Time // the row, last
 	params := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server()}
 	op := persistence.Op{WorkflowID: item.WorkflowID, ExecutionID: item.ExecutionID,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
@@ -85,7 +91,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item) *claimed {
 			if !ok {
 				return domain.FailUnstarted(row.Workflow, *row.Execution, stepMissing(p, row.Execution.StepName), now)
 			}
-			params.Budget = budget(step)
+			params.Budget, written = budget(step), row.Workflow.UpdatedAt
 			return domain.Claim(row.Workflow, *row.Execution, params, now)
 		}}
 	result := e.decide(ctx, op)
@@ -93,10 +99,12 @@ func (e *Engine) claim(ctx context.Context, item queue.Item) *claimed {
 	switch {
 	case result.Err == nil:
 		if result.Change.Execution.State != domain.ExecutionExecuting {
-			e.logMoves(result.Change)
+			e.moved(slog.LevelWarn, "step not performed", result)
 			return nil
 		}
-		return newClaimed(p, result.Change.Workflow, *result.Change.Execution)
+		c := newClaimed(p, result.Change.Workflow, *result.Change.Execution)
+		c.late = lateness(&c.execution, written)
+		return c
 	case errors.As(result.Err, &early):
 		item.Due = e.Now().Add(early.Remaining)
 		e.Ready.Offer(item)
@@ -136,7 +144,7 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 		result = unsavable(result, saved.Err)
 		saved = e.save(ctx, c, op)
 	}
-	e.logAttempt(c, result, saved)
+	e.attempted(c, result, saved)
 	if saved.Err != nil {
 		return nil
 	}
@@ -166,6 +174,7 @@ func (e *Engine) handBack(c *claimed) {
 		e.Logger.Info("step not handed back", "step_execution_id", c.execution.ID, "error", result.Err)
 		return
 	}
+	e.moved(slog.LevelInfo, "step handed back", result)
 	e.announce(c.plan, result.Change, result.Now)
 }
 

@@ -103,6 +103,7 @@ func (l *lease) bury(ctx context.Context) error {
 	dead, err := l.e.Store.BurySilentServers(ctx, l.server(), leaseTTL)
 	for _, s := range dead {
 		l.e.Logger.Warn("server declared dead; its steps are taken over", "server_id", s.ID, "name", s.Name, "last_heartbeat", s.HeartbeatAt)
+		l.e.Observer.Buried()
 	}
 	return err
 }

@@ -9,25 +9,45 @@ import (
 	"github.com/genevadrive/genevadrive/persistence"
 )
 
-// logAttempt writes the one wide event of an attempt.
-func (e *Engine) logAttempt(c *claimed, result domain.Result, saved persistence.Result) {
+// Every event below is one wide line, so that one line answers what happened to which step of which workflow.
+// Routine is info, what failed or had to be made good is warn, what needs a person is error.
+
+// attempted reports that an attempt has ended: to the log and the observer.
+func (e *Engine) attempted(c *claimed, result domain.Result, saved persistence.Result) {
+	discarded := errors.Is(saved.Err, domain.ErrFenced) || errors.Is(saved.Err, domain.ErrSettled)
+	figures := AttemptFigures{Late: c.late, Took: c.took, Delivered: result.Status != 0 || result.Failure != nil, Discarded: discarded}
 	level := slog.LevelInfo
-	attrs := []slog.Attr{
-		slog.String("workflow_id", c.workflow.ID.String()),
+	if result.Failure != nil {
+		level, figures.Error = slog.LevelWarn, result.Failure.Code
+	}
+	e.Observer.Attempted(figures)
+	if saved.Err == nil {
+		e.Observer.Changed(&saved.Change, saved.Now)
+	} else if !discarded {
+		level = slog.LevelError
+	}
+	if !e.Logger.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := append(make([]slog.Attr, 0, 20), slog.String("workflow_id", c.workflow.ID.String()),
 		slog.String("workflow_type", c.workflow.Type),
 		slog.Int("definition_version", c.workflow.DefinitionVersion),
 		slog.String("step_execution_id", c.execution.ID.String()),
 		slog.String("step", c.execution.StepName),
 		slog.Int("attempt", c.execution.Attempt),
-		slog.Int64("duration_ms", result.DurationMS),
-		slog.Int("status", result.Status),
-		slog.Duration("late", c.execution.StartedAt.Sub(c.execution.ScheduledFor)),
-	}
+		slog.Duration("duration", c.took),
+		slog.Duration("late", c.late),
+		slog.Int("status", result.Status))
 	if result.Answer != nil {
 		attrs = append(attrs, slog.String("action", string(result.Answer.Action)))
 	}
+	if result.Instead {
+		attrs = append(attrs, slog.String("decided_by", decidedBy(result)))
+	}
+	if result.Later {
+		attrs = append(attrs, slog.Bool("answers_later", true))
+	}
 	if f := result.Failure; f != nil {
-		level = slog.LevelWarn
 		attrs = append(attrs, slog.String("error_code", string(f.Code)), slog.String("error", f.Message), slog.Bool("retryable", f.Retryable))
 	}
 	switch {
@@ -35,22 +55,37 @@ func (e *Engine) logAttempt(c *claimed, result domain.Result, saved persistence.
 		x := saved.Change.Execution
 		attrs = append(attrs, slog.String("execution_state", string(x.State)), slog.String("outcome", string(x.Outcome)),
 			slog.String("workflow_state", string(saved.Change.Workflow.State)))
-	case errors.Is(saved.Err, domain.ErrFenced), errors.Is(saved.Err, domain.ErrSettled):
+	case discarded:
 		attrs = append(attrs, slog.String("discarded", saved.Err.Error()))
 	default:
-		level = slog.LevelError
 		attrs = append(attrs, slog.String("not_saved", saved.Err.Error()))
 	}
 	e.Logger.LogAttrs(context.Background(), level, "attempt", attrs...)
 }
 
-// logMoves writes the event of a change that no attempt and no request stands behind.
-func (e *Engine) logMoves(change domain.Change) {
-	attrs := []slog.Attr{
-		slog.String("workflow_id", change.Workflow.ID.String()),
-		slog.String("workflow_type", change.Workflow.Type),
-		slog.String("workflow_state", string(change.Workflow.State)),
+// decidedBy names who decided in a step's place: only a hook has been sent something.
+func decidedBy(r domain.Result) string {
+	if r.Status != 0 {
+		return "hook"
 	}
+	return "condition"
+}
+
+// moved reports a committed change that no attempt stands behind: to the log and the observer.
+func (e *Engine) moved(level slog.Level, what string, r persistence.Result, more ...slog.Attr) {
+	change := &r.Change
+	if change.Unchanged {
+		return
+	}
+	e.Observer.Changed(change, r.Now)
+	if !e.Logger.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := append(make([]slog.Attr, 0, 20), slog.String("workflow_id", change.Workflow.ID.String()),
+		slog.String("workflow_type", change.Workflow.Type),
+		slog.Int("definition_version", change.Workflow.DefinitionVersion),
+		slog.String("workflow_state", string(change.Workflow.State)))
+	attrs = append(attrs, more...)
 	if x := change.Execution; x != nil {
 		attrs = append(attrs, slog.String("step_execution_id", x.ID.String()), slog.String("step", x.StepName),
 			slog.Int("attempt", x.Attempt), slog.String("execution_state", string(x.State)), slog.String("outcome", string(x.Outcome)))
@@ -58,5 +93,8 @@ func (e *Engine) logMoves(change domain.Change) {
 			attrs = append(attrs, slog.String("error_code", string(x.Error.Code)), slog.String("error", x.Error.Message))
 		}
 	}
-	e.Logger.LogAttrs(context.Background(), slog.LevelWarn, "step taken over", attrs...)
+	if next, ok := change.Due(); ok {
+		attrs = append(attrs, slog.String("next_step", next.StepName), slog.Time("next_at", next.ScheduledFor))
+	}
+	e.Logger.LogAttrs(context.Background(), level, what, attrs...)
 }

@@ -88,7 +88,7 @@ func (e *Engine) post(ctx context.Context, c *claimed, to *domain.Webhook, m mes
 	delivered := e.Webhooks.Deliver(ctx, webhook.Delivery{
 		URL: target.url, Headers: target.headers, Secrets: target.secrets,
 		ID: m.id, WorkflowID: c.workflow.ID.String(), Step: c.step.Name, Attempt: c.execution.Attempt,
-		Traceparent: c.workflow.Traceparent, Body: body,
+		Traceparent: c.traceparent, Body: body,
 	})
 	if delivered.Err != nil && delivered.Err.Code == webhook.CodeCanceled {
 		return domain.Result{}, true

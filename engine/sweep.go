@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,6 +20,7 @@ const (
 	sweepLimit        = 1000 // of a queue and priority
 	maxArrivals       = 4096
 	maxLookup         = 200
+	never             = math.MaxInt64 * time.Nanosecond
 	doorbellGrace     = time.Second // while the doorbell is healthy, younger rows are its business
 )
 
@@ -42,7 +45,7 @@ func (e *Engine) sweepDue(ctx context.Context) error {
 		return err
 	}
 	e.backlog.Store(len(candidates) >= sweepLimit)
-	e.offer(ctx, candidates, now)
+	e.offer(ctx, candidates, now, doorbellGrace)
 	return nil
 }
 
@@ -65,7 +68,7 @@ func (e *Engine) sweepUnknownQueues(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.offer(ctx, candidates, now)
+	e.offer(ctx, candidates, now, never)
 	return nil
 }
 
@@ -95,12 +98,14 @@ func (e *Engine) listen(ctx context.Context) {
 				}
 				continue
 			}
-			e.offer(ctx, candidates, now)
+			e.offer(ctx, candidates, now, never)
 		}
 	}
 }
 
-func (e *Engine) offer(ctx context.Context, candidates []persistence.Candidate, now time.Time) {
+// offer puts candidates into the ready list. What it did not have, though due for longer than grace, counts as
+// unheard.
+func (e *Engine) offer(ctx context.Context, candidates []persistence.Candidate, now time.Time, grace time.Duration) {
 	for _, c := range candidates {
 		p, err := e.plans.get(ctx, c.Type, c.DefinitionVersion)
 		if err != nil {
@@ -108,8 +113,12 @@ func (e *Engine) offer(ctx context.Context, candidates []persistence.Candidate, 
 				"type", c.Type, "version", c.DefinitionVersion, "step_execution_id", c.ExecutionID, "error", err)
 			continue
 		}
-		e.Ready.Offer(e.item(p, &domain.Execution{ID: c.ExecutionID, WorkflowID: c.WorkflowID, StepName: c.StepName,
+		unheard := now.Sub(c.Due) > grace && !e.Ready.Expects(c.ExecutionID, 0)
+		offered := e.Ready.Offer(e.item(p, &domain.Execution{ID: c.ExecutionID, WorkflowID: c.WorkflowID, StepName: c.StepName,
 			Queue: c.Queue, Priority: c.Priority}, c.Due.Sub(now)))
+		if unheard && offered {
+			e.Observer.Rescued(RescueUnheard)
+		}
 	}
 }
 
@@ -124,16 +133,16 @@ func (e *Engine) sweepLost(ctx context.Context) error {
 		return err
 	}
 	for _, lost := range orphans {
-		e.interrupt(ctx, lost, "The server that was performing this step died.")
+		e.interrupt(ctx, lost, RescueDeadServer)
 	}
 	for _, lost := range expired {
-		e.interrupt(ctx, lost, "The step's deadline passed without a result.")
+		e.interrupt(ctx, lost, RescueDeadline)
 	}
 	return nil
 }
 
 // interrupt takes one execution from whoever claimed it. A row that fails never stands in the way of others.
-func (e *Engine) interrupt(ctx context.Context, lost persistence.Lost, why string) {
+func (e *Engine) interrupt(ctx context.Context, lost persistence.Lost, rescue Rescue) {
 	params := domain.SettleParams{Fence: lost.Fence, NextID: e.NewID(), Jitter: e.Jitter()}
 	fence := e.NewFence()
 	var p *plan
@@ -143,13 +152,16 @@ func (e *Engine) interrupt(ctx context.Context, lost persistence.Lost, why strin
 			if p, ok = e.plans.cached(row.Workflow.Type, row.Workflow.DefinitionVersion); !ok {
 				return domain.Change{}, planMissing{planKey{row.Workflow.Type, row.Workflow.DefinitionVersion}}
 			}
-			change, err := domain.Interrupt(p.Definition, row.Workflow, *row.Execution, why, params, fence, now)
+			change, err := domain.Interrupt(p.Definition, row.Workflow, *row.Execution, rescue.why(), params, fence, now)
 			return e.stamp(change, now), err
 		}})
 	switch {
 	case result.Err == nil:
 		e.inFlight.abort(lost.ExecutionID)
-		e.logMoves(result.Change)
+		e.moved(slog.LevelWarn, "step taken over", result, slog.String("why", string(rescue)))
+		if a := result.Change.Attempt; a != nil && a.Error.Code == domain.ErrInterrupted {
+			e.Observer.Rescued(rescue)
+		}
 		e.announce(p, result.Change, result.Now)
 	case errors.Is(result.Err, domain.ErrFenced), errors.Is(result.Err, domain.ErrSettled):
 	default:

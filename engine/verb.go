@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/genevadrive/genevadrive/domain"
@@ -47,5 +48,6 @@ func (c *verbCall) committed(r persistence.Result) {
 			c.e.Ready.Drop(x.ID)
 		}
 	}
+	c.e.moved(slog.LevelInfo, "verb", r, slog.String("verb", string(c.cmd.Verb)), slog.String("reason", c.cmd.Reason))
 	c.e.announce(c.plan, change, r.Now)
 }

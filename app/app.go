@@ -69,8 +69,13 @@ func (a *App) wire(ctx context.Context) error {
 		UserAgent: "GenevaDrive/" + a.version,
 	})
 	a.onClose(func() error { webhooks.Close(); return nil })
+	tokens, err := callbackKey(a.cfg.SecretKey)
+	if err != nil {
+		return err
+	}
 	a.engine = engine.New(engine.Config{
 		Store: a.store, Ready: a.ready, Doorbell: a.doorbell, Webhooks: webhooks, Secrets: a.cfg.WebhookSecrets,
+		PublicURL: a.publicURL(), CallbackKey: tokens,
 		Role: a.cfg.Role, Name: serverName(), Version: a.version, Concurrency: a.cfg.Concurrency, Queues: a.cfg.queueNames(),
 		Horizon: a.horizon(), SharedDoorbell: a.cfg.RedisURL != "", Exclusive: a.cfg.sqlite(),
 		Now: time.Now, NewID: newID, NewFence: newFence, Jitter: rand.Float64, Logger: a.log,
@@ -118,6 +123,11 @@ func (a *App) openStore(ctx context.Context) error {
 				return err
 			}
 			a.ownSecrets = true
+		}
+		if len(a.cfg.SecretKey) == 0 {
+			if a.cfg.SecretKey, err = loadSecretKey(secretsFile(path)); err != nil {
+				return err
+			}
 		}
 	}
 	store, err := persistence.Open(ctx, persistence.Config{URL: a.cfg.DatabaseURL, Logger: a.log})

@@ -17,6 +17,7 @@ import (
 type Config struct {
 	Addr             string
 	OpsAddr          string // "": none
+	PublicURL        string // base of callback URLs; "": the address, if on loopback
 	DatabaseURL      string
 	RedisURL         string // "": embedded
 	Role             engine.Role
@@ -24,6 +25,7 @@ type Config struct {
 	Queues           []queue.QueueWeight
 	APIKeys          []handlers.Key   // none: open, on loopback only
 	WebhookSecrets   []webhook.Secret // newest first; none: from the file beside the SQLite database
+	SecretKey        []byte           // nil: from the file beside the SQLite database, elsewhere none
 	WebhookAllowNets []netip.Prefix
 	DefinitionsDir   string // "": none
 	ShutdownTimeout  time.Duration
@@ -39,6 +41,7 @@ func (s Settings) Parse() (Config, error) {
 		Addr:             bad.address("GENEVADRIVE_ADDR", s.Addr),
 		OpsAddr:          bad.address("GENEVADRIVE_OPS_ADDR", s.OpsAddr),
 		DatabaseURL:      bad.databaseURL(s.DatabaseURL),
+		PublicURL:        bad.publicURL(s.PublicURL),
 		RedisURL:         bad.redisURL(s.RedisURL),
 		Role:             bad.role(s.Role),
 		Concurrency:      bad.concurrency(s.Concurrency),
@@ -46,6 +49,7 @@ func (s Settings) Parse() (Config, error) {
 		APIKeys:          bad.apiKeys(s.APIKeys),
 		WebhookSecrets:   bad.webhookSecrets(s.WebhookSecrets),
 		WebhookAllowNets: bad.allowNets(s.WebhookAllowNets, isLoopback(s.Addr)),
+		SecretKey:        bad.secretKey(s.SecretKey),
 		DefinitionsDir:   bad.directory("GENEVADRIVE_DEFINITIONS_DIR", s.DefinitionsDir),
 		ShutdownTimeout:  bad.shutdownTimeout(s.ShutdownTimeout),
 		LogLevel:         bad.logLevel(s.LogLevel),
@@ -98,6 +102,7 @@ func (c Config) LogValue() slog.Value {
 		slog.String("ops_addr", c.OpsAddr),
 		slog.String("database", redactURL(c.DatabaseURL)),
 		slog.String("redis", redactURL(c.RedisURL)),
+		slog.String("public_url", c.PublicURL),
 		slog.String("role", string(c.Role)),
 		slog.Int("concurrency", c.Concurrency),
 		slog.Any("queues", c.Queues),
@@ -105,6 +110,7 @@ func (c Config) LogValue() slog.Value {
 		slog.Int("webhook_secrets", len(c.WebhookSecrets)),
 		slog.Any("webhook_allow_nets", c.WebhookAllowNets),
 		slog.String("definitions_dir", c.DefinitionsDir),
+		slog.Bool("secret_key", len(c.SecretKey) > 0),
 		slog.Duration("shutdown_timeout", c.ShutdownTimeout),
 		slog.String("log_level", c.LogLevel.String()),
 		slog.String("log_format", c.LogFormat),

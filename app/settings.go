@@ -16,6 +16,7 @@ const Prefix = "GENEVADRIVE_"
 type Settings struct {
 	Addr             string `env:"GENEVADRIVE_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the API. Off loopback, API keys are required (default ${default})."`
 	OpsAddr          string `env:"GENEVADRIVE_OPS_ADDR" placeholder:"HOST:PORT" help:"A second address for metrics and pprof, without a key. Empty: none."`
+	PublicURL        string `env:"GENEVADRIVE_PUBLIC_URL" placeholder:"URL" help:"Where receivers reach the API with late answers. Empty: its address, on loopback only; elsewhere no step can have a callback_timeout then."`
 	DatabaseURL      string `env:"GENEVADRIVE_DATABASE_URL" default:"sqlite:genevadrive.db" placeholder:"URL" help:"sqlite:FILE, postgres://… or mysql://… (MariaDB too) (default ${default})."`
 	RedisURL         string `env:"GENEVADRIVE_REDIS_URL" placeholder:"URL" help:"redis://…, rediss://… or redis-sentinel://…. Empty: timers inside this one process."`
 	Role             string `env:"GENEVADRIVE_ROLE" default:"all" placeholder:"all|api|worker" help:"What this server does. Roles other than all need Redis (default ${default})."`
@@ -23,6 +24,7 @@ type Settings struct {
 	Queues           string `env:"GENEVADRIVE_QUEUES" default:"critical=6,default=3,low=1" placeholder:"NAME=WEIGHT,…" help:"Queues and their shares of the slots under load; default is always there (default ${default})."`
 	APIKeys          string `env:"GENEVADRIVE_API_KEYS" placeholder:"NAME:KEY,…" help:"Who may use the API: a name for the logs and a key of at least 16 characters."`
 	WebhookSecrets   string `env:"GENEVADRIVE_WEBHOOK_SECRETS" placeholder:"whsec_…,…" help:"Secrets that sign webhooks, newest first; all of them sign. On SQLite one is made if there is none."`
+	SecretKey        string `env:"GENEVADRIVE_SECRET_KEY" placeholder:"BASE64" help:"32 random bytes, the same on every server: seals stored secrets and signs the tokens of late answers. On SQLite one is made if there is none."`
 	WebhookAllowNets string `env:"GENEVADRIVE_WEBHOOK_ALLOW_NETS" placeholder:"NET,…" help:"Networks that are not public and that webhooks may reach all the same. Empty: loopback if the API itself is on loopback only; none: not even that."`
 	DefinitionsDir   string `env:"GENEVADRIVE_DEFINITIONS_DIR" placeholder:"DIR" help:"Definitions (*.yaml, *.yml, *.json) to register at start."`
 	ShutdownTimeout  string `env:"GENEVADRIVE_SHUTDOWN_TIMEOUT" default:"25s" placeholder:"DURATION" help:"How long deliveries in flight may take to finish at shutdown (default ${default})."`

@@ -77,7 +77,7 @@ func (a *App) wire(ctx context.Context) error {
 		Store: a.store, Ready: a.ready, Doorbell: a.doorbell, Webhooks: webhooks, Secrets: a.cfg.WebhookSecrets,
 		PublicURL: a.publicURL(), CallbackKey: tokens,
 		Role: a.cfg.Role, Name: serverName(), Version: a.version, Concurrency: a.cfg.Concurrency, Queues: a.cfg.queueNames(),
-		Horizon: a.horizon(), SharedDoorbell: a.cfg.RedisURL != "", Exclusive: a.cfg.sqlite(),
+		Horizon: a.horizon(), SharedDoorbell: a.cfg.RedisURL != "", Exclusive: a.cfg.sqlite(), Retention: a.cfg.Retention,
 		Now: time.Now, NewID: newID, NewFence: newFence, Jitter: rand.Float64, Logger: a.log,
 	})
 	if a.cfg.DefinitionsDir != "" {

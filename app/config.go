@@ -27,7 +27,8 @@ type Config struct {
 	WebhookSecrets   []webhook.Secret // newest first; none: from the file beside the SQLite database
 	SecretKey        []byte           // nil: from the file beside the SQLite database, elsewhere none
 	WebhookAllowNets []netip.Prefix
-	DefinitionsDir   string // "": none
+	DefinitionsDir   string        // "": none
+	Retention        time.Duration // 0: everything is kept
 	ShutdownTimeout  time.Duration
 	LogLevel         slog.Level
 	LogFormat        string // "text" or "json"
@@ -51,6 +52,7 @@ func (s Settings) Parse() (Config, error) {
 		WebhookAllowNets: bad.allowNets(s.WebhookAllowNets, isLoopback(s.Addr)),
 		SecretKey:        bad.secretKey(s.SecretKey),
 		DefinitionsDir:   bad.directory("GENEVADRIVE_DEFINITIONS_DIR", s.DefinitionsDir),
+		Retention:        bad.retention(s.Retention),
 		ShutdownTimeout:  bad.shutdownTimeout(s.ShutdownTimeout),
 		LogLevel:         bad.logLevel(s.LogLevel),
 		LogFormat:        bad.logFormat(s.LogFormat),
@@ -111,6 +113,7 @@ func (c Config) LogValue() slog.Value {
 		slog.Any("webhook_allow_nets", c.WebhookAllowNets),
 		slog.String("definitions_dir", c.DefinitionsDir),
 		slog.Bool("secret_key", len(c.SecretKey) > 0),
+		slog.Duration("retention", c.Retention),
 		slog.Duration("shutdown_timeout", c.ShutdownTimeout),
 		slog.String("log_level", c.LogLevel.String()),
 		slog.String("log_format", c.LogFormat),

@@ -30,7 +30,7 @@ func TestTheEmbeddedDefaultNeedsNoSettings(t *testing.T) {
 		Addr: "127.0.0.1:8080", DatabaseURL: "sqlite:genevadrive.db", Role: engine.RoleAll, Concurrency: 128,
 		Queues:           []queue.QueueWeight{{Name: "critical", Weight: 6}, {Name: "default", Weight: 3}, {Name: "low", Weight: 1}},
 		WebhookAllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
-		ShutdownTimeout:  25 * time.Second, LogLevel: slog.LevelInfo, LogFormat: "text",
+		Retention:        30 * 24 * time.Hour, ShutdownTimeout: 25 * time.Second, LogLevel: slog.LevelInfo, LogFormat: "text",
 	}
 	if c.String() != want.String() {
 		t.Errorf("the default is\n%v\nwant\n%v", c, want)
@@ -51,6 +51,8 @@ func TestSettingsAreRead(t *testing.T) {
 		"white space is taken off": {server, func(c Config) any { return c.LogFormat }, "json"},
 		"ISO duration":             {server, func(c Config) any { return c.ShutdownTimeout }, 90 * time.Second},
 		"short duration":           {Settings{ShutdownTimeout: "1m30s"}, func(c Config) any { return c.ShutdownTimeout }, 90 * time.Second},
+		"retention":                {Settings{Retention: "P90D"}, func(c Config) any { return c.Retention }, 90 * 24 * time.Hour},
+		"everything is kept":       {Settings{Retention: "0"}, func(c Config) any { return c.Retention }, time.Duration(0)},
 		"both secrets sign":        {server, func(c Config) any { return len(c.WebhookSecrets) }, 2},
 		"level":                    {server, func(c Config) any { return c.LogLevel }, slog.LevelDebug},
 		"default is always there": {server, func(c Config) any { return c.Queues },
@@ -113,6 +115,7 @@ func TestSettingsThatCannotBeUsed(t *testing.T) {
 		"no secret on a server":    {server.with(func(s *Settings) { s.WebhookSecrets = "" }), "GENEVADRIVE_WEBHOOK_SECRETS", "have to be given"},
 		"nets":                     {Settings{WebhookAllowNets: "10.0.0.1/8"}, "GENEVADRIVE_WEBHOOK_ALLOW_NETS", "10.0.0.0/8"},
 		"no directory":             {Settings{DefinitionsDir: "/does/not/exist"}, "GENEVADRIVE_DEFINITIONS_DIR", "no such directory"},
+		"retention without unit":   {Settings{Retention: "30"}, "GENEVADRIVE_RETENTION", "0 keeps everything"},
 		"timeout without unit":     {Settings{ShutdownTimeout: "30"}, "GENEVADRIVE_SHUTDOWN_TIMEOUT", "30s"},
 		"timeout too long":         {Settings{ShutdownTimeout: "2h"}, "GENEVADRIVE_SHUTDOWN_TIMEOUT", "at most 1h"},
 		"level":                    {Settings{LogLevel: "verbose"}, "GENEVADRIVE_LOG_LEVEL", "debug, info, warn or error"},

@@ -197,6 +197,18 @@ func (f *faults) directory(variable, path string) string {
 	return path
 }
 
+// retention reads a duration; 0 without a unit is understood too.
+func (f *faults) retention(text string) time.Duration {
+	if text == "0" {
+		return 0
+	}
+	d, err := domain.ParseDuration(text)
+	if err != nil {
+		f.add("GENEVADRIVE_RETENTION", "", fmt.Sprint(err, "; 0 keeps everything")) // the error shows the value
+	}
+	return d
+}
+
 func (f *faults) shutdownTimeout(text string) time.Duration {
 	const variable = "GENEVADRIVE_SHUTDOWN_TIMEOUT"
 	d, err := domain.ParseDuration(text)

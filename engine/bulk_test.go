@@ -1,8 +1,10 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,13 +121,14 @@ func TestBulkTellsWhichRefuse(t *testing.T) {
 		e := w.engine()
 		w.define(e, "type: Stuck\nsteps: [{name: one, wait: 1d}, {name: two, wait: 1d}]")
 		ids := w.createMany(e, "Stuck", 130)
+		slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 		for _, id := range ids {
 			w.control(e, id, domain.VerbPause)
 		}
-		// Three stand at a step that their definition does not have, three have had all executions they may have.
+		// Of the first six three stand at a step that their definition does not have, three have had all executions they may have.
 		for i := range 3 {
 			w.exec("UPDATE geneva_drive_workflows SET current_step_name = 'gone' WHERE id = ?", ids[i])
-			w.exec("UPDATE geneva_drive_step_executions SET seq = ? WHERE workflow_id = ?", domain.MaxExecutions, ids[120+i])
+			w.exec("UPDATE geneva_drive_step_executions SET seq = ? WHERE workflow_id = ?", domain.MaxExecutions, ids[3+i])
 		}
 		stuck := engine.WorkflowFilter{Types: []string{"Stuck"}}
 		got := w.bulk(e, engine.BulkRequest{Verb: domain.VerbSkip, Filter: stuck, Limit: 124})

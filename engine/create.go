@@ -82,8 +82,13 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (out Outcome, err 
 	defer func() { span.End(created(err)) }()
 	fence := e.NewFence()
 	var canceled domain.Change
+	var named *persistence.Version
+	if r.DefinitionVersion != 0 { // retention may delete any but the newest
+		named = &persistence.Version{Type: p.Type, Version: p.Version}
+	}
 	result := e.Store.Create(context.WithoutCancel(ctx), persistence.CreateOp{
 		Conflict: r.OnConflict,
+		Version:  named,
 		Key:      r.Key.stored(params.ID, 201),
 		Build: func(now time.Time) (domain.Change, error) {
 			change, err := domain.NewWorkflow(p.Definition, params, now)

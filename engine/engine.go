@@ -51,6 +51,7 @@ type Config struct {
 	Horizon        time.Duration // how far ahead due steps are held in this process
 	SharedDoorbell bool          // other servers hear the doorbell too
 	Exclusive      bool          // no other server uses the database: what a predecessor left is taken over at once
+	Retention      time.Duration // how long workflows are kept after they ended; 0: forever
 
 	Now      func() time.Time
 	NewID    func() uuid.UUID
@@ -112,6 +113,7 @@ func (e *Engine) Start(ctx context.Context) error {
 
 	e.loop(runs, heartbeatEvery, e.lease.runOnce) // until the last delivery has ended, or others would take it over
 	e.loop(loops, housekeepingEvery, e.housekeep)
+	e.loop(loops, retentionEvery, (&retention{e: e}).runOnce)
 	if !e.Role.works() {
 		return nil
 	}

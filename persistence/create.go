@@ -17,6 +17,7 @@ type CreateOp struct {
 	Conflict domain.OnConflict                                   // "" is reject
 	Cancel   func(now time.Time, row Row) (domain.Change, error) // what cancel_existing does to the one in the way
 	Key      *IdempotencyKey                                     // its WorkflowID and Status are those of a new workflow
+	Version  *Version                                            // must be there still, and stays; nil: the newest, which always does
 }
 
 // CreateResult is what became of a CreateOp: a new workflow in Change, or with return_existing the one that
@@ -30,7 +31,7 @@ type CreateResult struct {
 // errConflict says that an open workflow of the type stands for the subject already.
 var errConflict = errors.New("the subject has an open workflow of this type")
 
-// Create makes a workflow. Errors: workflow_exists with the id of the one in the way, *Replay,
+// Create makes a workflow. Errors: definition_not_found, workflow_exists with the id of the one in the way, *Replay,
 // idempotency_key_reused, idempotency_in_progress, those of Build, ErrUnavailable, ErrUnsavable.
 func (s *Store) Create(ctx context.Context, op CreateOp) CreateResult {
 	c := creation{store: s, op: op}
@@ -77,6 +78,9 @@ func (c *creation) once(ctx context.Context) error {
 	s := c.store
 	err := s.transact(ctx, func(t transaction) error {
 		if err := s.insertKey(ctx, t, c.op.Key); err != nil {
+			return err
+		}
+		if err := s.holdVersion(ctx, t, c.op.Version); err != nil {
 			return err
 		}
 		var save saving

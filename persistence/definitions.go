@@ -41,9 +41,13 @@ func (s *Store) Definition(ctx context.Context, typ string, version int) (Defini
 		return Definition{}, err
 	}
 	if len(found) == 0 {
-		return Definition{}, domain.Errorf(domain.CodeDefinitionNotFound, "There is no version %d of the definition %q.", version, typ)
+		return Definition{}, versionNotFound(typ, version)
 	}
 	return found[0], nil
+}
+
+func versionNotFound(typ string, version int) error {
+	return domain.Errorf(domain.CodeDefinitionNotFound, "There is no version %d of the definition %q.", version, typ)
 }
 
 // Definitions lists the newest version of every type, by type, and gives the cursor of the next page.

@@ -44,6 +44,8 @@ type dialect struct {
 	join           string // workflows first, so that they are locked first
 	guard          func(column string) string
 	dueColumn      string // of e: when it is due, as the index of due rows has it
+	endedColumn    string // of w: when it ended, as the index of ended workflows has it
+	forShare       string // ends a read that keeps its row from being deleted
 	target         string // before the column that an UPDATE sets
 	pipeline       bool   // transactions go over the pgx connection itself, in two round trips
 	counted        bool   // a guarded update fails by itself when it misses its rows; rows come as arrays
@@ -89,10 +91,12 @@ func postgres(databaseURL string) (dialect, error) {
 		join:           "JOIN",
 		// An expression the planner cannot reason about: compared bare, the state would let it pick a partial
 		// index instead of the primary key while its statistics think that one empty (docs/decisions/0012).
-		guard:     func(column string) string { return "(" + column + " || '')" },
-		dueColumn: "e.scheduled_for",
-		pipeline:  true,
-		counted:   true,
+		guard:       func(column string) string { return "(" + column + " || '')" },
+		dueColumn:   "e.scheduled_for",
+		endedColumn: "coalesce(w.finished_at, w.canceled_at)",
+		forShare:    "FOR KEY SHARE",
+		pipeline:    true,
+		counted:     true,
 
 		tableExists:   "SELECT 1 WHERE to_regclass(?) IS NOT NULL",
 		migrationLock: "SELECT set_config('lock_timeout', '0', false), pg_advisory_lock(7161512880194112)",
@@ -141,6 +145,8 @@ func mariadb(databaseURL string) (dialect, error) {
 		join:           "STRAIGHT_JOIN",
 		guard:          func(column string) string { return column },
 		dueColumn:      "e.due_at",
+		endedColumn:    "w.ended_at",
+		forShare:       "LOCK IN SHARE MODE", // MariaDB has no FOR SHARE
 		target:         "t.",
 
 		tableExists:   "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
@@ -205,14 +211,15 @@ func sqlite(databaseURL string) (dialect, error) {
 		return dialect{}, fmt.Errorf("the database URL: %w", err)
 	}
 	d := dialect{
-		name:      "sqlite",
-		address:   "sqlite:" + path,
-		oneFile:   true,
-		connector: connector,
-		bun:       microsDialect{sqlitedialect.New()},
-		join:      "JOIN",
-		guard:     func(column string) string { return "+" + column },
-		dueColumn: "e.scheduled_for",
+		name:        "sqlite",
+		address:     "sqlite:" + path,
+		oneFile:     true,
+		connector:   connector,
+		bun:         microsDialect{sqlitedialect.New()},
+		join:        "JOIN",
+		guard:       func(column string) string { return "+" + column },
+		dueColumn:   "e.scheduled_for",
+		endedColumn: "coalesce(w.finished_at, w.canceled_at)",
 
 		tableExists: "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
 	}

@@ -35,11 +35,12 @@ type Result struct {
 	Err    error
 }
 
-// How often a transaction is run again, and the longest wait before that.
-const (
-	maxReruns = 12
-	rerunWait = 40 * time.Millisecond
-)
+// maxReruns is how often a transaction is run again.
+const maxReruns = 12
+
+// resolveWithin is how long a commit that was not acknowledged is asked about: what it changed may be nobody
+// else's to go on with, such as a claim, so that an outage of that length is sat out.
+const resolveWithin = 30 * time.Second
 
 // unacknowledged is a change whose commit may or may not have happened.
 type unacknowledged struct {
@@ -63,6 +64,7 @@ func (u *unacknowledged) ours(row Row) bool {
 func (s *Store) Apply(ctx context.Context, op Op) Result { return s.apply(ctx, op, nil) }
 
 func (s *Store) apply(ctx context.Context, op Op, unknown *unacknowledged) Result {
+	resolving := false
 	for rerun := 0; ; rerun++ {
 		result, seen := s.applyOnce(ctx, op, unknown)
 		var replay *Replay
@@ -74,7 +76,13 @@ func (s *Store) apply(ctx context.Context, op Op, unknown *unacknowledged) Resul
 			unknown = &unacknowledged{seen: seen, result: result}
 			unknown.result.Err = nil
 		}
-		if rerun >= maxReruns || !worthRerun(result.Err) || !pause(ctx, rerun) {
+		if unknown != nil && !resolving {
+			resolving = true
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, resolveWithin)
+			defer cancel()
+		}
+		if rerun >= maxReruns && !resolving || !worthRerun(result.Err) || !pause(ctx, rerun) {
 			result.Err = explain(result.Err)
 			return result
 		}
@@ -96,13 +104,13 @@ func worthRerun(err error) bool {
 	return f == faultRerun || f == faultAway || errors.Is(err, errGuard)
 }
 
-// pause waits a moment, longer with each rerun, with jitter; false means that ctx has ended.
+// pause waits a moment, longer with each rerun up to a quarter of a second, with jitter; false means that ctx
+// has ended.
 func pause(ctx context.Context, rerun int) bool {
-	longest := min(time.Millisecond<<rerun, rerunWait)
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(rand.N(longest)):
+	case <-time.After(rand.N(time.Millisecond << min(rerun, 8))):
 		return true
 	}
 }

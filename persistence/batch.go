@@ -70,6 +70,9 @@ func (b *batch) run(ctx context.Context) error {
 func (b *batch) once(ctx context.Context) error {
 	clear(b.how)
 	members := b.members()
+	if len(members) == 0 {
+		return nil
+	}
 	return b.store.transact(ctx, func(t transaction) error {
 		var save saving
 		query, args := b.lock(members)

@@ -64,10 +64,16 @@ func (t *pipeline) query(ctx context.Context, query string, args []any, r *recor
 }
 
 func (t *pipeline) exec(ctx context.Context, statements ...statement) error {
+	if err := savable(statements); err != nil {
+		return err
+	}
 	return t.send(ctx, t.batch(len(statements)), statements)
 }
 
 func (t *pipeline) commit(ctx context.Context, statements ...statement) error {
+	if err := savable(statements); err != nil {
+		return err
+	}
 	b := t.batch(len(statements) + 1)
 	err := t.send(ctx, b, append(statements, statement{query: "COMMIT"}))
 	if err == nil {

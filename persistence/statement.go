@@ -1,8 +1,12 @@
 package persistence
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // statement is a piece of SQL that must affect a number of rows; anything else is a defect, and rolls back.
@@ -11,6 +15,30 @@ type statement struct {
 	args  []any
 	rows  int64
 }
+
+// savable refuses texts that the databases treat differently: PostgreSQL breaks off the conversation at a NUL,
+// which looks like a lost connection, MySQL drops it, and SQLite keeps whatever bytes it is given.
+func savable(statements []statement) error {
+	for _, st := range statements {
+		for _, arg := range st.args {
+			ok := true
+			switch v := arg.(type) {
+			case string:
+				ok = isText(v)
+			case []pgtype.Text:
+				for i := range v {
+					ok = ok && isText(v[i].String)
+				}
+			}
+			if !ok {
+				return fmt.Errorf("%w: a text is not UTF-8, or holds a NUL", ErrUnsavable)
+			}
+		}
+	}
+	return nil
+}
+
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // kind is the type of a column of the write path.
 type kind string

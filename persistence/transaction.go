@@ -90,6 +90,9 @@ func (t *sqlTransaction) query(ctx context.Context, query string, args []any, r 
 }
 
 func (t *sqlTransaction) exec(ctx context.Context, statements ...statement) error {
+	if err := savable(statements); err != nil {
+		return err
+	}
 	if err := t.begin(ctx); err != nil {
 		return err
 	}

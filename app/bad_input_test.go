@@ -57,7 +57,7 @@ func TestBadInputIsRefusedAlike(t *testing.T) {
 			{"an unknown step", "POST", "/v1/workflows/" + kept.ID + "/resume", `{"step": "nothing"}`, 409, "invalid_transition", ""},
 			{"data that is no object", "PATCH", "/v1/workflows/" + kept.ID + "/data", `[]`, 422, "invalid_request", "#"},
 		} {
-			status, body := service.do(t, tc.method, tc.path, tc.body)
+			status, body := service.checked(t, tc.method, tc.path, tc.body)
 			var problem struct {
 				Code, Detail string
 				Errors       []struct{ Pointer, Parameter string }

@@ -41,12 +41,21 @@ func (s *Store) Create(ctx context.Context, op CreateOp) CreateResult {
 			err = c.resolve(ctx)
 		}
 		var replay *Replay
-		if c.unsure && errors.As(err, &replay) && replay.WorkflowID == c.op.Key.WorkflowID {
-			err = nil // the key is there, so the earlier commit did happen
+		if c.unsure != nil && errors.As(err, &replay) && replay.WorkflowID == c.op.Key.WorkflowID {
+			err, c.result = nil, *c.unsure // the key is there, so the earlier commit did happen
 		}
 		var unsure *commitError
-		c.unsure = c.unsure || errors.As(err, &unsure)
-		if err == nil || rerun >= maxReruns || !(worthRerun(err) || errors.Is(err, errConflict)) || !pause(ctx, rerun) {
+		if errors.As(err, &unsure) {
+			if c.unsure == nil {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, resolveWithin)
+				defer cancel()
+			}
+			committed := c.result
+			c.unsure = &committed
+		}
+		over := err == nil || !worthRerun(err) && !errors.Is(err, errConflict)
+		if over || rerun >= maxReruns && c.unsure == nil || !pause(ctx, rerun) {
 			return c.end(err)
 		}
 	}
@@ -57,8 +66,8 @@ type creation struct {
 	store  *Store
 	op     CreateOp
 	result CreateResult
-	unsure bool       // an earlier commit was not acknowledged
-	victim *uuid.UUID // the workflow that is canceled first
+	unsure *CreateResult // of the last commit that was not acknowledged
+	victim *uuid.UUID    // the workflow that is canceled first
 }
 
 func (c *creation) end(err error) CreateResult {
@@ -100,9 +109,10 @@ func (c *creation) once(ctx context.Context) error {
 	if faultOf(err) != faultUnique {
 		return err
 	}
-	if c.unsure {
-		if _, read := s.Workflow(ctx, c.result.Change.Workflow.ID); read == nil {
-			return nil // the earlier commit did happen
+	if c.unsure != nil {
+		if _, read := s.Workflow(ctx, c.unsure.Change.Workflow.ID); read == nil {
+			c.result = *c.unsure // the earlier commit did happen
+			return nil
 		}
 	}
 	if violates(err, "one_active", "subject_id") {

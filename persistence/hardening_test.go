@@ -98,3 +98,28 @@ func TestALostCommitOutlivesTheOutage(t *testing.T) {
 		}
 	})
 }
+
+// TestALostCommitOfACreateOutlivesTheOutage is the same for a create, which gives the workflow as it was saved.
+func TestALostCommitOfACreateOutlivesTheOutage(t *testing.T) {
+	def := chain("one")
+	eachFaulty(t, func(t *testing.T, s *Store, p *netfault.Proxy) {
+		op := createOp(def, "1")
+		build := op.Build
+		op.Build = func(now time.Time) (domain.Change, error) {
+			p.Refuse(true)
+			time.AfterFunc(2*time.Second, func() { p.Refuse(false) })
+			return build(now)
+		}
+		p.Strike(netfault.LoseReply)
+		r := s.Create(context.Background(), op)
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		row, err := s.Workflow(context.Background(), r.Change.Workflow.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "workflow", row.Workflow, r.Change.Workflow)
+		same(t, "execution", *row.Execution, *r.Change.Next)
+	})
+}

@@ -29,6 +29,7 @@ type ClaimParams struct {
 	Fence  Fence
 	Server uuid.UUID
 	Budget time.Duration // timeout of the attempt, hook and POST together
+	Hurry  bool          // test mode: one that is not due yet is brought forward to now
 }
 
 // Claim moves a due execution to executing and its workflow to performing. It returns ErrNotClaimable or an
@@ -38,7 +39,10 @@ func Claim(w Workflow, e Execution, p ClaimParams, now time.Time) (Change, error
 		return Change{}, ErrNotClaimable
 	}
 	if wait := e.ScheduledFor.Sub(now); wait > 0 {
-		return Change{}, &EarlyError{Remaining: wait}
+		if !p.Hurry {
+			return Change{}, &EarlyError{Remaining: wait}
+		}
+		e.ScheduledFor = now
 	}
 	if err := errors.Join(w.move(eventClaim, now), e.move(eventClaim, now)); err != nil {
 		return Change{}, err
@@ -49,17 +53,24 @@ func Claim(w Workflow, e Execution, p ClaimParams, now time.Time) (Change, error
 	return Change{Workflow: w, Execution: &e}, nil
 }
 
-// ThenClaim lets the server that settled an execution go on with the one that the settle scheduled, in the
-// same transaction. ok is false, and the change as it was, when that is not due at once.
+// ThenClaim lets the server that settled an execution go on in the same transaction: with the one that the
+// settle scheduled, if that is due at once; in a hurry also with a retry. ok is false, and the change as it
+// was, when there is nothing to go on with.
 func (c Change) ThenClaim(p ClaimParams, now time.Time) (claimed Change, ok bool) {
-	if c.Next == nil {
+	due, ok := c.Due()
+	if !ok || c.Next == nil && !p.Hurry {
 		return c, false
 	}
-	next, err := Claim(c.Workflow, *c.Next, p, now)
+	following, err := Claim(c.Workflow, *due, p, now)
 	if err != nil {
 		return c, false
 	}
-	c.Workflow, c.Next = next.Workflow, next.Execution
+	c.Workflow = following.Workflow
+	if c.Next != nil {
+		c.Next = following.Execution
+	} else {
+		c.Execution = following.Execution
+	}
 	return c, true
 }
 

@@ -57,6 +57,36 @@ func TestClaim(t *testing.T) {
 	expect(t, "held, whatever the workflow says", show(Change{}, err, t0), "not claimable")
 }
 
+// TestClaimInAHurry brings forward what is not due, and takes nothing that could not be claimed otherwise.
+func TestClaimInAHurry(t *testing.T) {
+	hurried := claimParams
+	hurried.Hurry = true
+	for when, want := range map[string]string{
+		"scheduled": "performing at b exceptions=2; b#2 executing", "later": "performing at b exceptions=2; b#2 executing",
+		"executing": "not claimable", "held": "not claimable", "failed": "not claimable", "finished": "not claimable",
+	} {
+		c, err := situation(when).decide(t, t0, func(w Workflow, e *Execution) (Change, error) { return Claim(w, *e, hurried, t0) })
+		expect(t, "hurried claim when "+when, show(c, err, t0), want)
+		if err == nil && !c.Execution.ScheduledFor.Equal(t0) {
+			t.Errorf("%s: claimed at %s, due %s", when, t0, c.Execution.ScheduledFor)
+		}
+	}
+	r := situation("executing")
+	retry, err := Settle(abc(), r.w, *r.e, Result{Failure: &Failure{Retryable: true}}, SettleParams{Fence: claimFence}, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, ok := retry.ThenClaim(claimParams, t0); ok || c.Execution.State != ExecutionScheduled {
+		t.Errorf("a retry was claimed without a hurry: %s", show(c, nil, t0))
+	}
+	hurried.Fence = newFence
+	c, ok := retry.ThenClaim(hurried, t0)
+	if x := c.Execution; !ok || c.Workflow.State != WorkflowPerforming || x.State != ExecutionExecuting || x.Attempt != 2 || x.Failures != 1 ||
+		x.Fence != newFence || !x.ScheduledFor.Equal(t0) || c.Attempt.Attempt != 1 {
+		t.Errorf("a hurried retry: %s", show(c, nil, t0))
+	}
+}
+
 func TestThenClaim(t *testing.T) {
 	now := &NextOptions{Wait: ptr(time.Duration(0))}
 	tests := []struct {

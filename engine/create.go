@@ -96,7 +96,7 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (out Outcome, err 
 		},
 		Cancel: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			change, err := domain.Control(nil, row.Workflow, row.Execution, domain.Command{Verb: domain.VerbCancel,
-				Reason: replaced, Fence: fence}, now)
+				Reason: domain.ReasonReplaced, Fence: fence}, now)
 			canceled = change
 			return change, err
 		},
@@ -110,15 +110,12 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (out Outcome, err 
 	if old := result.Canceled; old != nil {
 		e.Ready.Drop(old.Workflow.CurrentExecutionID)
 		e.inFlight.abort(old.Workflow.CurrentExecutionID)
-		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", replaced))
+		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
 	}
 	e.moved(slog.LevelInfo, "workflow created", result.Result)
 	e.announce(p, result.Change, result.Now)
 	return Outcome{Workflow: shown(result.Change.Workflow, result.Change.Next), Status: 201}, nil
 }
-
-// replaced is why on_conflict cancels.
-const replaced = "Replaced by a new workflow (on_conflict: cancel_existing)."
 
 func (r *CreateRequest) check() error {
 	var problems []domain.Problem

@@ -50,6 +50,7 @@ type Config struct {
 
 	Horizon        time.Duration // how far ahead due steps are held in this process
 	SharedDoorbell bool          // other servers hear the doorbell too
+	TestMode       bool          // Speedrun may be called; never in production
 	Exclusive      bool          // no other server uses the database: what a predecessor left is taken over at once
 	Retention      time.Duration // how long workflows are kept after they ended; 0: forever
 
@@ -76,7 +77,8 @@ type Engine struct {
 
 	workers  sync.WaitGroup
 	loops    sync.WaitGroup
-	stopRuns context.CancelFunc // aborts the deliveries in flight
+	runs     context.Context    // of the deliveries in flight; nil: not started
+	stopRuns context.CancelFunc // aborts them
 	stopping context.CancelFunc // ends the loops
 }
 
@@ -109,10 +111,11 @@ func (e *Engine) Start(ctx context.Context) error {
 	background := context.WithoutCancel(ctx)
 	loops, stopping := context.WithCancel(background)
 	runs, stopRuns := context.WithCancel(background)
-	e.stopping, e.stopRuns = stopping, stopRuns
+	e.stopping, e.runs, e.stopRuns = stopping, runs, stopRuns
 
 	e.loop(runs, heartbeatEvery, e.lease.runOnce) // until the last delivery has ended, or others would take it over
 	e.loop(loops, housekeepingEvery, e.housekeep)
+	e.loop(loops, erasureEvery, e.continueErasures)
 	e.loop(loops, retentionEvery, (&retention{e: e}).runOnce)
 	if !e.Role.works() {
 		return nil

@@ -21,6 +21,7 @@ type claimed struct {
 	step      *domain.Step // nil: the definition does not have it
 	workflow  domain.Workflow
 	execution domain.Execution
+	speedrun  *speedrun // nil: a worker performs it
 
 	traceparent string // of its deliveries
 	late        time.Duration
@@ -47,7 +48,7 @@ func (e *Engine) work(ctx, runs context.Context) {
 // perform claims the execution of a slot, runs and settles it, and goes on with its successors as long as
 // they are due at once and nobody else wants the slot (DESIGN section 4).
 func (e *Engine) perform(ctx, runs context.Context, slot *queue.Slot) {
-	c := e.claim(ctx, slot.Item)
+	c := e.claim(ctx, slot.Item, false)
 	for started := e.Now(); c != nil; {
 		result, aborted := e.attempt(runs, c)
 		if aborted {
@@ -73,14 +74,14 @@ func sameLane(c *claimed, next *domain.Execution) bool {
 }
 
 // claim takes the execution for this server. It gives nil when there is nothing to do: somebody else has it,
-// it is held or over, or it is early and was put back into the ready list.
-func (e *Engine) claim(ctx context.Context, item queue.Item) *claimed {
+// it is held or over, or it is early and was put back into the ready list, unless there is a hurry.
+func (e *Engine) claim(ctx context.Context, item queue.Item, hurry bool) *claimed {
 	if !e.lease.live() {
 		return nil // the row stays due; whoever has a live lease finds it
 	}
 	var p *plan
 	var written time.Time // the row, last
-	params := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server()}
+	params := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server(), Hurry: hurry}
 	op := persistence.Op{WorkflowID: item.WorkflowID, ExecutionID: item.ExecutionID,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			var ok bool
@@ -124,14 +125,15 @@ func stepMissing(p *plan, name string) domain.ExecutionError {
 // count: the answer was given once and will not be given again.
 func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, mayContinue func(*domain.Execution) bool) *claimed {
 	params := domain.SettleParams{Fence: c.execution.Fence, NextID: e.NewID(), Jitter: e.Jitter()}
-	following := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server()}
+	following := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server(), Hurry: c.speedrun != nil}
 	op := persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			change, err := domain.Settle(c.plan.Definition, row.Workflow, *row.Execution, result, params, now)
-			if err != nil || change.Next == nil || !mayContinue(change.Next) {
+			due, open := change.Due()
+			if err != nil || !open || !mayContinue(due) {
 				return e.stamp(change, now), err
 			}
-			step, _, _ := c.plan.Step(change.Next.StepName)
+			step, _, _ := c.plan.Step(due.StepName)
 			following.Budget = budget(step)
 			change, ok := change.ThenClaim(following, now)
 			if !ok {
@@ -149,8 +151,8 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 		return nil
 	}
 	change := saved.Change
-	if change.Next != nil && change.Next.State == domain.ExecutionExecuting {
-		return newClaimed(c.plan, change.Workflow, *change.Next)
+	if x := change.Current(); x.State == domain.ExecutionExecuting && x.Fence == following.Fence {
+		return newClaimed(c.plan, change.Workflow, *x)
 	}
 	e.announce(c.plan, change, saved.Now)
 	return nil

@@ -28,6 +28,13 @@ type CreateResult struct {
 	Canceled *Row // with cancel_existing: what was in the way, as it was
 }
 
+// maxConflicts is how often a create may find that another one came first. Each time that other one has got
+// its workflow, so many at once all come to an end; they wait as if it were rerun number lostWait at most.
+const (
+	maxConflicts = 500
+	lostWait     = 3
+)
+
 // errConflict says that an open workflow of the type stands for the subject already.
 var errConflict = errors.New("the subject has an open workflow of this type")
 
@@ -35,7 +42,7 @@ var errConflict = errors.New("the subject has an open workflow of this type")
 // idempotency_key_reused, idempotency_in_progress, those of Build, ErrUnavailable, ErrUnsavable.
 func (s *Store) Create(ctx context.Context, op CreateOp) CreateResult {
 	c := creation{store: s, op: op}
-	for rerun := 0; ; rerun++ {
+	for rerun, lost := 0, 0; ; rerun++ {
 		err := c.once(ctx)
 		if errors.Is(err, errConflict) {
 			err = c.resolve(ctx)
@@ -53,6 +60,10 @@ func (s *Store) Create(ctx context.Context, op CreateOp) CreateResult {
 			}
 			committed := c.result
 			c.unsure = &committed
+		}
+		if errors.Is(err, errConflict) && !worthRerun(err) && lost < maxConflicts {
+			lost++
+			rerun = min(rerun, lostWait)
 		}
 		over := err == nil || !worthRerun(err) && !errors.Is(err, errConflict)
 		if over || rerun >= maxReruns && c.unsure == nil || !pause(ctx, rerun) {

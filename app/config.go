@@ -29,6 +29,7 @@ type Config struct {
 	WebhookAllowNets []netip.Prefix
 	DefinitionsDir   string        // "": none
 	Retention        time.Duration // 0: everything is kept
+	TestMode         bool
 	ShutdownTimeout  time.Duration
 	LogLevel         slog.Level
 	LogFormat        string // "text" or "json"
@@ -41,18 +42,19 @@ func (s Settings) Parse() (Config, error) {
 	c := Config{
 		Addr:             bad.address("GENEVADRIVE_ADDR", s.Addr),
 		OpsAddr:          bad.address("GENEVADRIVE_OPS_ADDR", s.OpsAddr),
-		DatabaseURL:      bad.databaseURL(s.DatabaseURL),
 		PublicURL:        bad.publicURL(s.PublicURL),
+		DatabaseURL:      bad.databaseURL(s.DatabaseURL),
 		RedisURL:         bad.redisURL(s.RedisURL),
 		Role:             bad.role(s.Role),
-		Concurrency:      bad.concurrency(s.Concurrency),
+		Concurrency:      bad.concurrency(s.Concurrency, s.TestMode),
 		Queues:           bad.queues(s.Queues),
 		APIKeys:          bad.apiKeys(s.APIKeys),
 		WebhookSecrets:   bad.webhookSecrets(s.WebhookSecrets),
-		WebhookAllowNets: bad.allowNets(s.WebhookAllowNets, isLoopback(s.Addr)),
 		SecretKey:        bad.secretKey(s.SecretKey),
+		WebhookAllowNets: bad.allowNets(s.WebhookAllowNets, isLoopback(s.Addr)),
 		DefinitionsDir:   bad.directory("GENEVADRIVE_DEFINITIONS_DIR", s.DefinitionsDir),
 		Retention:        bad.retention(s.Retention),
+		TestMode:         bad.testMode(s.TestMode),
 		ShutdownTimeout:  bad.shutdownTimeout(s.ShutdownTimeout),
 		LogLevel:         bad.logLevel(s.LogLevel),
 		LogFormat:        bad.logFormat(s.LogFormat),
@@ -102,18 +104,19 @@ func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("addr", c.Addr),
 		slog.String("ops_addr", c.OpsAddr),
+		slog.String("public_url", c.PublicURL),
 		slog.String("database", redactURL(c.DatabaseURL)),
 		slog.String("redis", redactURL(c.RedisURL)),
-		slog.String("public_url", c.PublicURL),
 		slog.String("role", string(c.Role)),
 		slog.Int("concurrency", c.Concurrency),
 		slog.Any("queues", c.Queues),
 		slog.Any("api_keys", keys),
 		slog.Int("webhook_secrets", len(c.WebhookSecrets)),
+		slog.Bool("secret_key", len(c.SecretKey) > 0),
 		slog.Any("webhook_allow_nets", c.WebhookAllowNets),
 		slog.String("definitions_dir", c.DefinitionsDir),
-		slog.Bool("secret_key", len(c.SecretKey) > 0),
 		slog.Duration("retention", c.Retention),
+		slog.Bool("test_mode", c.TestMode),
 		slog.Duration("shutdown_timeout", c.ShutdownTimeout),
 		slog.String("log_level", c.LogLevel.String()),
 		slog.String("log_format", c.LogFormat),

@@ -109,12 +109,20 @@ func (f *faults) role(text string) engine.Role {
 	return ""
 }
 
-func (f *faults) concurrency(text string) int {
+// concurrency may be 0 in test mode: nothing is performed then but speedruns.
+func (f *faults) concurrency(text, testMode string) int {
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > maxConcurrency {
-		f.add("GENEVADRIVE_CONCURRENCY", text, fmt.Sprintf("write a whole number from 1 to %d", maxConcurrency))
+	if err != nil || n < 0 || n > maxConcurrency || n == 0 && testMode != "true" {
+		f.add("GENEVADRIVE_CONCURRENCY", text, fmt.Sprintf("write a whole number from 1 to %d; 0 goes with GENEVADRIVE_TEST_MODE=true only", maxConcurrency))
 	}
 	return n
+}
+
+func (f *faults) testMode(text string) bool {
+	if text != "true" && text != "false" {
+		f.add("GENEVADRIVE_TEST_MODE", text, "write true or false")
+	}
+	return text == "true"
 }
 
 // queues reads NAME=WEIGHT,…; the default queue is added if it is not there.

@@ -28,6 +28,7 @@ type Settings struct {
 	WebhookAllowNets string `env:"GENEVADRIVE_WEBHOOK_ALLOW_NETS" placeholder:"NET,…" help:"Networks that are not public and that webhooks may reach all the same. Empty: loopback if the API itself is on loopback only; none: not even that."`
 	DefinitionsDir   string `env:"GENEVADRIVE_DEFINITIONS_DIR" placeholder:"DIR" help:"Definitions (*.yaml, *.yml, *.json) to register at start."`
 	Retention        string `env:"GENEVADRIVE_RETENTION" default:"30d" placeholder:"DURATION" help:"How long finished and canceled workflows are kept; 0 keeps all (default ${default})."`
+	TestMode         string `env:"GENEVADRIVE_TEST_MODE" default:"false" placeholder:"true|false" help:"Whether speedruns may be asked for, which ignore waits: for test suites, never in production (default ${default})."`
 	ShutdownTimeout  string `env:"GENEVADRIVE_SHUTDOWN_TIMEOUT" default:"25s" placeholder:"DURATION" help:"How long deliveries in flight may take to finish at shutdown (default ${default})."`
 	LogLevel         string `env:"GENEVADRIVE_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error (default ${default})."`
 	LogFormat        string `env:"GENEVADRIVE_LOG_FORMAT" default:"text" placeholder:"text|json" help:"How log lines are written (default ${default})."`

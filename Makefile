@@ -12,7 +12,7 @@ PKG ?= ./...
 TESTFLAGS ?=
 FUZZTIME ?= 30s
 
-.PHONY: help build run demo test race lint generate generate-check vulncheck fuzz fuzz-short chaos chaos-short clean
+.PHONY: help build run demo test race lint generate sdk generate-check vulncheck fuzz fuzz-short chaos chaos-short clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,16 +38,23 @@ lint: ## gofmt, go vet, staticcheck, and go mod tidy as a check
 	go vet ./...
 	go tool staticcheck ./...
 	go mod tidy -diff
+	staticcheck=$$(go tool -n staticcheck) && cd sdk/go && go vet -tags=server ./... && "$$staticcheck" -tags=server ./... && go mod tidy -diff
 
-generate: ## Write again what is generated: server types, documentation tables
+generate: ## Write again what is generated: server types, the Go client, documentation tables
 	go generate ./...
 
-generate-check: ## Fail if make generate changes anything
+sdk: sdk/typescript/node_modules/.package-lock.json ## Lint the contract, write and build the TypeScript client; needs Node.js and npm
+	cd sdk/typescript && npm run --silent lint && npm run --silent generate && npm run --silent build
+
+sdk/typescript/node_modules/.package-lock.json: sdk/typescript/package-lock.json
+	cd sdk/typescript && npm ci && touch node_modules/.package-lock.json
+
+generate-check: ## Fail if make generate or make sdk changes anything
 	@before=$$(git status --porcelain; git diff); \
-	$(MAKE) --no-print-directory generate; \
+	$(MAKE) --no-print-directory generate sdk; \
 	after=$$(git status --porcelain; git diff); \
 	if [ "$$before" != "$$after" ]; then \
-		echo "generated files are not up to date; run make generate and commit:"; git status --short; exit 1; fi
+		echo "generated files are not up to date; run make generate sdk and commit:"; git status --short; exit 1; fi
 
 vulncheck: ## Look for known vulnerabilities, where their database can be reached
 	@internal/tools/vulncheck

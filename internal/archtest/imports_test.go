@@ -35,6 +35,8 @@ var allowed = map[string][]string{
 	"migrations":  {},
 	"persistence": {"domain", "migrations"},
 	"queue":       {"domain"},
+	"sdk":         {}, // sdk/go is a module of its own, and is not seen from here
+	"telemetry":   {"domain", "engine", "persistence", "queue"},
 	"webhook":     {"domain"},
 
 	// Programs that measure and break the service start it as app does.

@@ -15,7 +15,7 @@ import (
 // program that started them sums it up at the end.
 const NotRunEnv = "GENEVADRIVE_TEST_NOT_RUN_FILE"
 
-// need is what a test may want and a machine may lack: a server or a language.
+// need is what a test may want and a machine may lack: a server, a language, or what is built by another target.
 type need struct{ name, label, remedy string }
 
 func (k *Kind) need() need    { return need{k.Name, k.Label, k.Remedy()} }
@@ -28,10 +28,10 @@ func needs() (all []need) {
 	for _, r := range Runtimes() {
 		all = append(all, r.need())
 	}
-	return all
+	return append(all, typeScriptClient)
 }
 
-// notRun ends a test for which there is no server or language. One that is there and
+// notRun ends a test for which one of the needs is not there. One that is there and
 // does not work is a failure, and so is a missing one when CI=true.
 func (n need) notRun(tb TB, err error) {
 	tb.Helper()

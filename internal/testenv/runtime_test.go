@@ -41,7 +41,7 @@ func TestMissingLanguage(t *testing.T) {
 
 func TestSummaryNamesLanguagesAndServers(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "not-run")
-	for _, line := range []string{"ruby\treceivers\tTestRuby", "postgres\tengine\tTestA", "postgres\tengine\tTestB"} {
+	for _, line := range []string{"ruby\treceivers\tTestRuby", "postgres\tengine\tTestA", "postgres\tengine\tTestB", "sdk-typescript\tsdk\tTestTypeScript"} {
 		if err := appendLine(file, line); err != nil {
 			t.Fatal(err)
 		}
@@ -50,9 +50,27 @@ func TestSummaryNamesLanguagesAndServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"for want of Ruby: 1 test (receivers.TestRuby)", "apt-get install ruby)", "for want of PostgreSQL: 2 tests"} {
+	for _, want := range []string{"for want of Ruby: 1 test (receivers.TestRuby)", "apt-get install ruby)", "for want of PostgreSQL: 2 tests", "To run them: make sdk"} {
 		if !strings.Contains(summary, want) {
 			t.Errorf("the summary lacks %q:\n%s", want, summary)
 		}
+	}
+}
+
+func TestTypeScriptClient(t *testing.T) {
+	t.Setenv(NotRunEnv, "")
+	t.Setenv("CI", "")
+	dir := t.TempDir()
+	r := &recorder{}
+	if TypeScriptClient(r, dir); r.skipped || r.failed {
+		t.Errorf("with the client: skipped %v, failed %v; want neither", r.skipped, r.failed)
+	}
+	if TypeScriptClient(r, filepath.Join(dir, "build")); !r.skipped || r.failed {
+		t.Errorf("without it: skipped %v, failed %v; want the test noted as not run", r.skipped, r.failed)
+	}
+	t.Setenv("CI", "true")
+	r = &recorder{}
+	if TypeScriptClient(r, filepath.Join(dir, "build")); r.skipped || !r.failed {
+		t.Errorf("without it and with CI=true: skipped %v, failed %v; want a failure", r.skipped, r.failed)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/genevadrive/genevadrive/handlers"
 	"github.com/genevadrive/genevadrive/persistence"
 	"github.com/genevadrive/genevadrive/queue"
+	"github.com/genevadrive/genevadrive/telemetry"
 	"github.com/genevadrive/genevadrive/webhook"
 )
 
@@ -31,6 +32,7 @@ type App struct {
 	ready    *queue.ReadyList
 	doorbell queue.Doorbell
 	engine   *engine.Engine
+	metrics  *telemetry.Metrics
 	api      *server
 	ops      *server // nil: none
 
@@ -73,12 +75,16 @@ func (a *App) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	tracer, err := a.openTelemetry(ctx)
+	if err != nil {
+		return err
+	}
 	a.engine = engine.New(engine.Config{
 		Store: a.store, Ready: a.ready, Doorbell: a.doorbell, Webhooks: webhooks, Secrets: a.cfg.WebhookSecrets,
 		PublicURL: a.publicURL(), CallbackKey: tokens,
 		Role: a.cfg.Role, Name: serverName(), Version: a.version, Concurrency: a.cfg.Concurrency, Queues: a.cfg.queueNames(),
-		Horizon: a.horizon(), SharedDoorbell: a.cfg.RedisURL != "", Exclusive: a.cfg.sqlite(), Retention: a.cfg.Retention, TestMode: a.cfg.TestMode,
-		Now: time.Now, NewID: newID, NewFence: newFence, Jitter: rand.Float64, Logger: a.log,
+		Horizon: a.horizon(), SharedDoorbell: a.cfg.RedisURL != "", Exclusive: a.cfg.sqlite(), Retention: a.cfg.Retention,
+		Now: time.Now, NewID: newID, NewFence: newFence, Jitter: rand.Float64, Logger: a.log, Observer: a.metrics, Tracer: tracer,
 	})
 	if a.cfg.DefinitionsDir != "" {
 		if err := a.engine.LoadDefinitions(ctx, a.cfg.DefinitionsDir); err != nil {
@@ -176,7 +182,7 @@ func (a *App) openDoorbell() error {
 
 // mount puts the edge on the listeners.
 func (a *App) mount() error {
-	metrics := a.newMetrics()
+	metrics := a.scrapes()
 	router, err := handlers.NewRouter(handlers.Deps{
 		API: handlers.New(a.engine), Keys: a.cfg.APIKeys, Log: a.log, Metrics: metrics, Ready: a.isReady,
 	})
@@ -229,9 +235,6 @@ func (a *App) Run(ctx context.Context) error {
 	a.api.serve(failed)
 	if a.ops != nil {
 		a.ops.serve(failed)
-	}
-	if a.cfg.TestMode {
-		a.log.Warn("test mode: a speedrun performs steps before their time; never use it in production")
 	}
 	a.log.Info("serving", "addr", a.Addr(), "version", a.version, "config", a.cfg)
 	var err error

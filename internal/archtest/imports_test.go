@@ -35,7 +35,6 @@ var allowed = map[string][]string{
 	"migrations":  {},
 	"persistence": {"domain", "migrations"},
 	"queue":       {"domain"},
-	"sdk":         {}, // sdk/go is a module of its own, and is not seen from here
 	"telemetry":   {"domain", "engine", "persistence", "queue"},
 	"webhook":     {"domain"},
 

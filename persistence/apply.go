@@ -154,7 +154,7 @@ func (s *Store) lockOne(ctx context.Context, t transaction, op Op, unknown *unac
 		return s.lockNewest(ctx, t, op.WorkflowID, unknown)
 	}
 	found := false
-	query := s.lockBoth("= ?", "= ?")
+	query := s.lockBoth("e.workflow_id = w.id AND e.id = ?", "= ?")
 	err = t.query(ctx, query, []any{op.ExecutionID, op.WorkflowID}, newRecord(lockedWidth), func(r *record) error {
 		found = true
 		row, now = s.locked(r)
@@ -168,12 +168,12 @@ func (s *Store) lockOne(ctx context.Context, t transaction, op Op, unknown *unac
 
 const lockedWidth = workflowWidth + executionWidth + 1
 
-// lockBoth is the query that locks workflows and executions, given how the ids are compared: those of the
-// executions first.
-func (s *Store) lockBoth(executions, workflows string) string {
+// lockBoth is the query that locks workflows and an execution of each, given how they are joined and how the
+// ids of the workflows are compared.
+func (s *Store) lockBoth(joined, workflows string) string {
 	d := &s.dialect
 	return d.bind("SELECT " + workflowColumns + ", " + executionColumns + ", " + s.rowClock() +
-		" FROM " + workflowsTable + " AS w " + d.join + " " + executionsTable + " AS e ON e.workflow_id = w.id AND e.id " + executions +
+		" FROM " + workflowsTable + " AS w " + d.join + " " + executionsTable + " AS e ON " + joined +
 		" WHERE w.id " + workflows + " ORDER BY w.id " + d.forUpdate)
 }
 

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/google/uuid"
@@ -79,7 +79,7 @@ func (b *batch) once(ctx context.Context) error {
 		err := t.query(ctx, query, args, newRecord(lockedWidth), func(r *record) error {
 			row, now := b.store.locked(r)
 			i, member := members[row.Workflow.ID]
-			if r.err != nil || !member {
+			if r.err != nil || !member || b.ops[i].ExecutionID != row.Execution.ID {
 				return r.err
 			}
 			change, err := b.ops[i].Decide(now, row)
@@ -113,27 +113,19 @@ func (b *batch) members() map[uuid.UUID]int {
 	return members
 }
 
-// lock is the query that locks the members in the order of their workflows, passing over what is locked.
+// lock is the query that locks the members in the order of their workflows, passing over what is locked. It
+// takes the newest execution of each, which is found by primary key on every database; a member that is about
+// another one is odd.
 func (b *batch) lock(members map[uuid.UUID]int) (string, []any) {
+	const newest = "e.id = w.current_execution_id"
 	s := b.store
-	workflows := make([]uuid.UUID, 0, len(members))
-	for id := range members {
-		workflows = append(workflows, id)
-	}
-	slices.SortFunc(workflows, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-	executions := make([]uuid.UUID, len(workflows))
-	for i, id := range workflows {
-		executions[i] = b.ops[members[id]].ExecutionID
-	}
+	ids := slices.SortedFunc(maps.Keys(members), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	if s.dialect.counted {
-		return s.lockBoth("= ANY (?::uuid[])", "= ANY (?::uuid[])") + " " + s.dialect.skipLocked, []any{uuidArray(executions), uuidArray(workflows)}
+		return s.lockBoth(newest, "= ANY (?::uuid[])") + " " + s.dialect.skipLocked, []any{uuidArray(ids)}
 	}
-	args := make([]any, 0, 2*len(workflows))
-	for _, ids := range [][]uuid.UUID{executions, workflows} {
-		for _, id := range ids {
-			args = append(args, id)
-		}
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
 	}
-	in := "IN (" + strings.Repeat("?, ", len(workflows)-1) + "?)"
-	return s.lockBoth(in, in) + " " + s.dialect.skipLocked, args
+	return s.lockBoth(newest, "IN ("+marks(len(ids))+")") + " " + s.dialect.skipLocked, args
 }

@@ -70,6 +70,8 @@ func postgres(databaseURL string) (dialect, error) {
 		"lock_timeout":                        strconv.FormatInt(lockWait.Milliseconds(), 10),
 		"idle_in_transaction_session_timeout": "15000", // a stopped server must not hold its locks
 		"standard_conforming_strings":         "on",    // the simple protocol quotes by it
+		"enable_seqscan":                      "off",   // every statement has an index; a batch must not walk a table
+		"jit":                                 "off",   // what it compiles is run once
 	} {
 		if _, given := cfg.RuntimeParams[name]; !given {
 			cfg.RuntimeParams[name] = value
@@ -143,14 +145,14 @@ func mariadb(databaseURL string) (dialect, error) {
 		forUpdateE:     "FOR UPDATE",
 		skipLocked:     "SKIP LOCKED",
 		join:           "STRAIGHT_JOIN",
-		guard:          func(column string) string { return column },
+		guard:          func(column string) string { return "CONCAT(" + column + ", '')" }, // as on PostgreSQL
 		dueColumn:      "e.due_at",
 		endedColumn:    "w.ended_at",
 		forShare:       "LOCK IN SHARE MODE", // MariaDB has no FOR SHARE
 		target:         "t.",
 
 		tableExists:   "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
-		migrationLock: "SELECT GET_LOCK(CONCAT('geneva_drive_migrations ', DATABASE()), 600)",
+		migrationLock: "SELECT GET_LOCK(CONCAT('geneva_drive_migrations ', DATABASE()), 86400)",
 	}, nil
 }
 

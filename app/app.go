@@ -83,7 +83,7 @@ func (a *App) wire(ctx context.Context) error {
 		Store: a.store, Ready: a.ready, Doorbell: a.doorbell, Webhooks: webhooks, Secrets: a.cfg.WebhookSecrets,
 		PublicURL: a.publicURL(), CallbackKey: tokens,
 		Role: a.cfg.Role, Name: serverName(), Version: a.version, Concurrency: a.cfg.Concurrency, Queues: a.cfg.queueNames(),
-		Horizon: a.horizon(), SharedDoorbell: a.cfg.RedisURL != "", Exclusive: a.cfg.sqlite(), Retention: a.cfg.Retention,
+		Horizon: a.horizon(), SharedDoorbell: a.cfg.RedisURL != "", Exclusive: a.cfg.sqlite(), Retention: a.cfg.Retention, TestMode: a.cfg.TestMode,
 		Now: time.Now, NewID: newID, NewFence: newFence, Jitter: rand.Float64, Logger: a.log, Observer: a.metrics, Tracer: tracer,
 	})
 	if a.cfg.DefinitionsDir != "" {
@@ -235,6 +235,9 @@ func (a *App) Run(ctx context.Context) error {
 	a.api.serve(failed)
 	if a.ops != nil {
 		a.ops.serve(failed)
+	}
+	if a.cfg.TestMode {
+		a.log.Warn("test mode: a speedrun performs steps before their time; never use it in production")
 	}
 	a.log.Info("serving", "addr", a.Addr(), "version", a.version, "config", a.cfg)
 	var err error

@@ -17,6 +17,39 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AnswerAction.
+const (
+	AnswerActionCancel    AnswerAction = "cancel"
+	AnswerActionComplete  AnswerAction = "complete"
+	AnswerActionFail      AnswerAction = "fail"
+	AnswerActionFinish    AnswerAction = "finish"
+	AnswerActionPause     AnswerAction = "pause"
+	AnswerActionReattempt AnswerAction = "reattempt"
+	AnswerActionSkip      AnswerAction = "skip"
+)
+
+// Valid indicates whether the value is a known member of the AnswerAction enum.
+func (e AnswerAction) Valid() bool {
+	switch e {
+	case AnswerActionCancel:
+		return true
+	case AnswerActionComplete:
+		return true
+	case AnswerActionFail:
+		return true
+	case AnswerActionFinish:
+		return true
+	case AnswerActionPause:
+		return true
+	case AnswerActionReattempt:
+		return true
+	case AnswerActionSkip:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CreateWorkflowOnConflict.
 const (
 	CreateWorkflowOnConflictCancelExisting CreateWorkflowOnConflict = "cancel_existing"
@@ -176,6 +209,36 @@ func (e StepExecutionState) Valid() bool {
 	}
 }
 
+// Defines values for Verb.
+const (
+	VerbCancel    Verb = "cancel"
+	VerbFinish    Verb = "finish"
+	VerbPause     Verb = "pause"
+	VerbReattempt Verb = "reattempt"
+	VerbResume    Verb = "resume"
+	VerbSkip      Verb = "skip"
+)
+
+// Valid indicates whether the value is a known member of the Verb enum.
+func (e Verb) Valid() bool {
+	switch e {
+	case VerbCancel:
+		return true
+	case VerbFinish:
+		return true
+	case VerbPause:
+		return true
+	case VerbReattempt:
+		return true
+	case VerbResume:
+		return true
+	case VerbSkip:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WorkflowState.
 const (
 	WorkflowStateCanceled   WorkflowState = "canceled"
@@ -203,6 +266,54 @@ func (e WorkflowState) Valid() bool {
 	}
 }
 
+// Answer What your webhook says, at once or later. Anything else in a 2xx body is `invalid_answer` and fails the step for good.
+type Answer struct {
+	// Action `complete` if absent.
+	Action *AnswerAction `json:"action,omitempty"`
+
+	// At With `reattempt`: when; not together with `wait`.
+	At *Time `json:"at,omitempty"`
+
+	// Data An object of your own, up to 256 KiB.
+	Data JSONObject `json:"data,omitempty"`
+
+	// Error With `fail`: what went wrong; stored and shown.
+	Error *AnswerError `json:"error,omitempty"`
+
+	// Next With `complete` and `skip`: settings of the next step's execution.
+	Next *AnswerNext `json:"next,omitempty"`
+
+	// Reason Why; stored and shown.
+	Reason *Reason `json:"reason,omitempty"`
+
+	// Retryable With `fail`: try this step again; false if absent.
+	Retryable *bool `json:"retryable,omitempty"`
+
+	// Wait ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
+	Wait *Duration `json:"wait,omitempty"`
+}
+
+// AnswerAction `complete` if absent.
+type AnswerAction string
+
+// AnswerError With `fail`: what went wrong; stored and shown.
+type AnswerError struct {
+	Backtrace *string `json:"backtrace,omitempty"`
+	Message   string  `json:"message"`
+}
+
+// AnswerNext With `complete` and `skip`: settings of the next step's execution.
+type AnswerNext struct {
+	At *Time `json:"at,omitempty"`
+
+	// Priority 0 is first, 9 is last; 5 by default.
+	Priority *Priority `json:"priority,omitempty"`
+	Queue    *string   `json:"queue,omitempty"`
+
+	// Wait ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
+	Wait *Duration `json:"wait,omitempty"`
+}
+
 // Attempt defines model for Attempt.
 type Attempt struct {
 	Attempt    int   `json:"attempt"`
@@ -217,6 +328,43 @@ type Attempt struct {
 
 	// Status HTTP status of the receiver.
 	Status *int `json:"status"`
+}
+
+// BulkError defines model for BulkError.
+type BulkError struct {
+	// Code The `code` of the problem that the verb alone would be answered with.
+	Code       string    `json:"code"`
+	Detail     string    `json:"detail"`
+	WorkflowID uuid.UUID `json:"workflow_id"`
+}
+
+// BulkResult defines model for BulkResult.
+type BulkResult struct {
+	// Changed Workflows that were moved; 0 with `dry_run`.
+	Changed int `json:"changed"`
+
+	// Errors Workflows that could not be moved, and why.
+	Errors []BulkError `json:"errors"`
+
+	// Matched Workflows that the filter matches and the verb can move, as far as this call has looked.
+	Matched int `json:"matched"`
+}
+
+// BulkWorkflows defines model for BulkWorkflows.
+type BulkWorkflows struct {
+	// DryRun Count, and change nothing; false if absent.
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// Filter The filters of the list of workflows. Values of one filter are alternatives, different filters all have to
+	// match. At least one has to be there (422 `empty_filter`).
+	Filter WorkflowFilter `json:"filter"`
+
+	// Limit How many workflows to move at most; 1000 if absent.
+	Limit *int `json:"limit,omitempty"`
+
+	// Reason Why; stored and shown.
+	Reason *Reason `json:"reason,omitempty"`
+	Verb   Verb    `json:"verb"`
 }
 
 // ControlWorkflow defines model for ControlWorkflow.
@@ -277,8 +425,73 @@ type DefinitionSummary struct {
 // Duration ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
 type Duration = string
 
+// Endpoint defines model for Endpoint.
+type Endpoint struct {
+	CreatedAt Time              `json:"created_at"`
+	Headers   map[string]string `json:"headers"`
+
+	// MaxInFlight null: 64.
+	MaxInFlight *int   `json:"max_in_flight"`
+	Name        string `json:"name"`
+
+	// RotatedAt When the secret was last made anew.
+	RotatedAt *Time `json:"rotated_at"`
+
+	// Secret Only in the answer to the call that made it.
+	Secret *string `json:"secret,omitempty"`
+
+	// Timeout ISO 8601; null: 30 seconds.
+	Timeout   *string `json:"timeout"`
+	UpdatedAt Time    `json:"updated_at"`
+	URL       string  `json:"url"`
+}
+
+// EndpointList defines model for EndpointList.
+type EndpointList struct {
+	Items      []Endpoint `json:"items"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// EndpointName Name of an endpoint.
+type EndpointName = string
+
 // ErrorCode defines model for ErrorCode.
 type ErrorCode string
+
+// ExplainedAction defines model for ExplainedAction.
+type ExplainedAction struct {
+	Effect string `json:"effect"`
+	Verb   string `json:"verb"`
+}
+
+// ExplainedNext defines model for ExplainedNext.
+type ExplainedNext struct {
+	At Time `json:"at"`
+
+	// OverdueSeconds How long ago that was; 0 if it is not due yet.
+	OverdueSeconds float64 `json:"overdue_seconds"`
+	StepName       string  `json:"step_name"`
+}
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	// Actions The verbs that are possible now, and what each would do.
+	Actions []ExplainedAction `json:"actions"`
+
+	// Code Stable name of the situation.
+	Code string `json:"code"`
+
+	// Error What went wrong last at the current step.
+	Error *StepError `json:"error"`
+
+	// Next What happens next by itself: a step starts, or, if it is being performed, the latest end of its attempt or of
+	// the wait for its callback; null for nothing.
+	Next  *ExplainedNext `json:"next"`
+	State string         `json:"state"`
+
+	// Summary One sentence, for people.
+	Summary string `json:"summary"`
+}
 
 // JSONObject An object of your own, up to 256 KiB.
 type JSONObject = json.RawMessage
@@ -298,6 +511,60 @@ type Pause struct {
 	Reason *string `json:"reason"`
 }
 
+// Presence defines model for Presence.
+type Presence struct {
+	// Present Whether there is an active workflow.
+	Present   bool   `json:"present"`
+	SubjectID string `json:"subject_id"`
+
+	// WorkflowIds The active workflows of this type.
+	WorkflowIds []uuid.UUID `json:"workflow_ids"`
+}
+
+// PresenceList defines model for PresenceList.
+type PresenceList struct {
+	Items []Presence `json:"items"`
+}
+
+// PresenceQuery defines model for PresenceQuery.
+type PresenceQuery struct {
+	SubjectIds []SubjectID `json:"subject_ids"`
+
+	// SubjectType 1 to 100 printable characters without spaces at the edges, compared exactly.
+	SubjectType SubjectType `json:"subject_type"`
+
+	// Type Name of a workflow type or step.
+	Type Name `json:"type"`
+}
+
+// Priority 0 is first, 9 is last; 5 by default.
+type Priority = int
+
+// PutEndpoint defines model for PutEndpoint.
+type PutEndpoint struct {
+	// Headers Sent with each delivery; at most 50 headers of 8 KiB together. Those that the server sets itself are
+	// refused.
+	Headers map[string]string `json:"headers,omitempty"`
+
+	// MaxInFlight Deliveries of one server under way at once; 64 if absent.
+	MaxInFlight *int `json:"max_in_flight,omitempty"`
+
+	// Secret Standard Webhooks secret, `whsec_` and the base64 of 24 to 64 bytes.
+	Secret *WebhookSecret `json:"secret,omitempty"`
+
+	// Timeout A duration from 100 ms to 10 minutes.
+	Timeout *WebhookTimeout `json:"timeout,omitempty"`
+
+	// URL Absolute http or https URL without user and fragment.
+	URL ReceiverURL `json:"url"`
+}
+
+// PutSubject defines model for PutSubject.
+type PutSubject struct {
+	// Attributes An object of your own, up to 256 KiB.
+	Attributes JSONObject `json:"attributes"`
+}
+
 // Reason Why; stored and shown.
 type Reason = string
 
@@ -315,6 +582,9 @@ type ReattemptWorkflow struct {
 	// Wait ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
 	Wait *Duration `json:"wait,omitempty"`
 }
+
+// ReceiverURL Absolute http or https URL without user and fragment.
+type ReceiverURL = string
 
 // RegisteredDefinition defines model for RegisteredDefinition.
 type RegisteredDefinition struct {
@@ -401,6 +671,23 @@ type ResumeWorkflow struct {
 	StepExecutionID *uuid.UUID `json:"step_execution_id,omitempty"`
 }
 
+// SpeedrunResult defines model for SpeedrunResult.
+type SpeedrunResult struct {
+	// StepExecutions The history of the workflow, oldest first.
+	StepExecutions []StepExecution `json:"step_executions"`
+	StoppedBy      string          `json:"stopped_by"`
+	Workflow       Workflow        `json:"workflow"`
+}
+
+// SpeedrunWorkflow defines model for SpeedrunWorkflow.
+type SpeedrunWorkflow struct {
+	// Answers Answers by step name.
+	Answers *map[string][]json.RawMessage `json:"answers,omitempty"`
+
+	// MaxSteps How many attempts of steps at most; 100 if absent.
+	MaxSteps *int `json:"max_steps,omitempty"`
+}
+
 // StepError defines model for StepError.
 type StepError struct {
 	// Backtrace What the receiver sent as such.
@@ -464,6 +751,16 @@ type StepExecutionList struct {
 // StepExecutionState defines model for StepExecutionState.
 type StepExecutionState string
 
+// StoredSubject defines model for StoredSubject.
+type StoredSubject struct {
+	// Attributes An object of your own, up to 256 KiB.
+	Attributes JSONObject `json:"attributes"`
+	CreatedAt  Time       `json:"created_at"`
+	ID         string     `json:"id"`
+	Type       string     `json:"type"`
+	UpdatedAt  Time       `json:"updated_at"`
+}
+
 // Subject defines model for Subject.
 type Subject struct {
 	ID   string `json:"id"`
@@ -484,6 +781,15 @@ type SubjectInput struct {
 
 // SubjectType 1 to 100 printable characters without spaces at the edges, compared exactly.
 type SubjectType = string
+
+// Verb defines model for Verb.
+type Verb string
+
+// WebhookSecret Standard Webhooks secret, `whsec_` and the base64 of 24 to 64 bytes.
+type WebhookSecret = string
+
+// WebhookTimeout A duration from 100 ms to 10 minutes.
+type WebhookTimeout = string
 
 // Workflow defines model for Workflow.
 type Workflow struct {
@@ -515,6 +821,23 @@ type Workflow struct {
 	Subject   Subject `json:"subject"`
 	Type      string  `json:"type"`
 	UpdatedAt Time    `json:"updated_at"`
+}
+
+// WorkflowFilter The filters of the list of workflows. Values of one filter are alternatives, different filters all have to
+// match. At least one has to be there (422 `empty_filter`).
+type WorkflowFilter struct {
+	// CreatedAfter Created at this time or later.
+	CreatedAfter *Time `json:"created_after,omitempty"`
+
+	// CreatedBefore Created before this time.
+	CreatedBefore *Time           `json:"created_before,omitempty"`
+	ErrorCode     []ErrorCode     `json:"error_code,omitempty"`
+	Outcome       []Outcome       `json:"outcome,omitempty"`
+	State         []WorkflowState `json:"state,omitempty"`
+	StepName      []Name          `json:"step_name,omitempty"`
+	SubjectID     []SubjectID     `json:"subject_id,omitempty"`
+	SubjectType   []SubjectType   `json:"subject_type,omitempty"`
+	Type          []Name          `json:"type,omitempty"`
 }
 
 // WorkflowList defines model for WorkflowList.
@@ -583,6 +906,27 @@ type ListDefinitionVersionsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListEndpointsParams defines parameters for ListEndpoints.
+type ListEndpointsParams struct {
+	// Limit Items per page; 50 if absent.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetPresenceParams defines parameters for GetPresence.
+type GetPresenceParams struct {
+	// Type Workflow type.
+	Type Name `form:"type" json:"type"`
+
+	// SubjectType Type of the subject, compared exactly.
+	SubjectType SubjectType `form:"subject_type" json:"subject_type"`
+
+	// SubjectID Id of the subject, compared exactly.
+	SubjectID SubjectID `form:"subject_id" json:"subject_id"`
+}
+
 // ListStepExecutionsParams defines parameters for ListStepExecutions.
 type ListStepExecutionsParams struct {
 	// State State of the step execution.
@@ -605,6 +949,33 @@ type ListStepExecutionsParams struct {
 
 	// Cursor The `next_cursor` of the page before, with the same filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// DeleteSubjectParams defines parameters for DeleteSubject.
+type DeleteSubjectParams struct {
+	// Type Type of the subject, compared exactly.
+	Type SubjectType `form:"type" json:"type"`
+
+	// ID Id of the subject, compared exactly.
+	ID SubjectID `form:"id" json:"id"`
+}
+
+// GetSubjectParams defines parameters for GetSubject.
+type GetSubjectParams struct {
+	// Type Type of the subject, compared exactly.
+	Type SubjectType `form:"type" json:"type"`
+
+	// ID Id of the subject, compared exactly.
+	ID SubjectID `form:"id" json:"id"`
+}
+
+// PutSubjectParams defines parameters for PutSubject.
+type PutSubjectParams struct {
+	// Type Type of the subject, compared exactly.
+	Type SubjectType `form:"type" json:"type"`
+
+	// ID Id of the subject, compared exactly.
+	ID SubjectID `form:"id" json:"id"`
 }
 
 // ListWorkflowsParams defines parameters for ListWorkflows.
@@ -647,7 +1018,8 @@ type ListWorkflowsParams struct {
 type CreateWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -655,7 +1027,8 @@ type CreateWorkflowParams struct {
 type CancelWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -663,7 +1036,8 @@ type CancelWorkflowParams struct {
 type FinishWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -671,7 +1045,8 @@ type FinishWorkflowParams struct {
 type PauseWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -679,7 +1054,8 @@ type PauseWorkflowParams struct {
 type ReattemptWorkflowStepParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -687,7 +1063,8 @@ type ReattemptWorkflowStepParams struct {
 type ResumeWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -695,7 +1072,8 @@ type ResumeWorkflowParams struct {
 type SkipWorkflowStepParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -708,8 +1086,20 @@ type ListWorkflowStepExecutionsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// PutEndpointJSONRequestBody defines body for PutEndpoint for application/json ContentType.
+type PutEndpointJSONRequestBody = PutEndpoint
+
+// QueryPresenceJSONRequestBody defines body for QueryPresence for application/json ContentType.
+type QueryPresenceJSONRequestBody = PresenceQuery
+
+// PutSubjectJSONRequestBody defines body for PutSubject for application/json ContentType.
+type PutSubjectJSONRequestBody = PutSubject
+
 // CreateWorkflowJSONRequestBody defines body for CreateWorkflow for application/json ContentType.
 type CreateWorkflowJSONRequestBody = CreateWorkflow
+
+// BulkWorkflowsJSONRequestBody defines body for BulkWorkflows for application/json ContentType.
+type BulkWorkflowsJSONRequestBody = BulkWorkflows
 
 // CancelWorkflowJSONRequestBody defines body for CancelWorkflow for application/json ContentType.
 type CancelWorkflowJSONRequestBody = ControlWorkflow
@@ -732,6 +1122,9 @@ type ResumeWorkflowJSONRequestBody = ResumeWorkflow
 // SkipWorkflowStepJSONRequestBody defines body for SkipWorkflowStep for application/json ContentType.
 type SkipWorkflowStepJSONRequestBody = ControlWorkflow
 
+// SpeedrunWorkflowJSONRequestBody defines body for SpeedrunWorkflow for application/json ContentType.
+type SpeedrunWorkflowJSONRequestBody = SpeedrunWorkflow
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// ListDefinitions List the newest version of every definition
@@ -746,18 +1139,54 @@ type ServerInterface interface {
 	// ListDefinitionVersions List the versions of a definition
 	// (GET /v1/definitions/{type}/versions)
 	ListDefinitionVersions(w http.ResponseWriter, r *http.Request, pType DefinitionType, params ListDefinitionVersionsParams)
+	// ListEndpoints List the endpoints
+	// (GET /v1/endpoints)
+	ListEndpoints(w http.ResponseWriter, r *http.Request, params ListEndpointsParams)
+	// DeleteEndpoint Delete an endpoint
+	// (DELETE /v1/endpoints/{name})
+	DeleteEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName)
+	// GetEndpoint Read an endpoint
+	// (GET /v1/endpoints/{name})
+	GetEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName)
+	// PutEndpoint Create or change an endpoint
+	// (PUT /v1/endpoints/{name})
+	PutEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName)
+	// RotateEndpoint Make a new secret
+	// (POST /v1/endpoints/{name}/rotate)
+	RotateEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName)
+	// GetPresence Has a subject an active workflow of a type
+	// (GET /v1/presence)
+	GetPresence(w http.ResponseWriter, r *http.Request, params GetPresenceParams)
+	// QueryPresence Which of many subjects have an active workflow of a type
+	// (POST /v1/presence)
+	QueryPresence(w http.ResponseWriter, r *http.Request)
 	// ListStepExecutions List step executions
 	// (GET /v1/step-executions)
 	ListStepExecutions(w http.ResponseWriter, r *http.Request, params ListStepExecutionsParams)
 	// GetStepExecution Read a step execution with its attempts
 	// (GET /v1/step-executions/{id})
 	GetStepExecution(w http.ResponseWriter, r *http.Request, id StepExecutionID)
+	// CompleteStepExecution Give the late answer to a 202
+	// (POST /v1/step-executions/{id}/complete)
+	CompleteStepExecution(w http.ResponseWriter, r *http.Request, id StepExecutionID)
+	// DeleteSubject Erase a subject
+	// (DELETE /v1/subjects)
+	DeleteSubject(w http.ResponseWriter, r *http.Request, params DeleteSubjectParams)
+	// GetSubject Read the attributes of a subject
+	// (GET /v1/subjects)
+	GetSubject(w http.ResponseWriter, r *http.Request, params GetSubjectParams)
+	// PutSubject Set the attributes of a subject
+	// (PUT /v1/subjects)
+	PutSubject(w http.ResponseWriter, r *http.Request, params PutSubjectParams)
 	// ListWorkflows List workflows
 	// (GET /v1/workflows)
 	ListWorkflows(w http.ResponseWriter, r *http.Request, params ListWorkflowsParams)
 	// CreateWorkflow Create a workflow
 	// (POST /v1/workflows)
 	CreateWorkflow(w http.ResponseWriter, r *http.Request, params CreateWorkflowParams)
+	// BulkWorkflows Move many workflows at once
+	// (POST /v1/workflows/bulk)
+	BulkWorkflows(w http.ResponseWriter, r *http.Request)
 	// GetWorkflow Read a workflow
 	// (GET /v1/workflows/{id})
 	GetWorkflow(w http.ResponseWriter, r *http.Request, id WorkflowID)
@@ -767,6 +1196,9 @@ type ServerInterface interface {
 	// PatchWorkflowData Change the data of a workflow
 	// (PATCH /v1/workflows/{id}/data)
 	PatchWorkflowData(w http.ResponseWriter, r *http.Request, id WorkflowID)
+	// ExplainWorkflow Explain where a workflow stands
+	// (GET /v1/workflows/{id}/explain)
+	ExplainWorkflow(w http.ResponseWriter, r *http.Request, id WorkflowID)
 	// FinishWorkflow Finish a workflow early
 	// (POST /v1/workflows/{id}/finish)
 	FinishWorkflow(w http.ResponseWriter, r *http.Request, id WorkflowID, params FinishWorkflowParams)
@@ -782,6 +1214,9 @@ type ServerInterface interface {
 	// SkipWorkflowStep Skip the current step
 	// (POST /v1/workflows/{id}/skip)
 	SkipWorkflowStep(w http.ResponseWriter, r *http.Request, id WorkflowID, params SkipWorkflowStepParams)
+	// SpeedrunWorkflow Perform the remaining steps now
+	// (POST /v1/workflows/{id}/speedrun)
+	SpeedrunWorkflow(w http.ResponseWriter, r *http.Request, id WorkflowID)
 	// ListWorkflowStepExecutions Read the history of a workflow
 	// (GET /v1/workflows/{id}/step-executions)
 	ListWorkflowStepExecutions(w http.ResponseWriter, r *http.Request, id WorkflowID, params ListWorkflowStepExecutionsParams)
@@ -815,6 +1250,48 @@ func (_ Unimplemented) ListDefinitionVersions(w http.ResponseWriter, r *http.Req
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListEndpoints List the endpoints
+// (GET /v1/endpoints)
+func (_ Unimplemented) ListEndpoints(w http.ResponseWriter, r *http.Request, params ListEndpointsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteEndpoint Delete an endpoint
+// (DELETE /v1/endpoints/{name})
+func (_ Unimplemented) DeleteEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetEndpoint Read an endpoint
+// (GET /v1/endpoints/{name})
+func (_ Unimplemented) GetEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PutEndpoint Create or change an endpoint
+// (PUT /v1/endpoints/{name})
+func (_ Unimplemented) PutEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RotateEndpoint Make a new secret
+// (POST /v1/endpoints/{name}/rotate)
+func (_ Unimplemented) RotateEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetPresence Has a subject an active workflow of a type
+// (GET /v1/presence)
+func (_ Unimplemented) GetPresence(w http.ResponseWriter, r *http.Request, params GetPresenceParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// QueryPresence Which of many subjects have an active workflow of a type
+// (POST /v1/presence)
+func (_ Unimplemented) QueryPresence(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListStepExecutions List step executions
 // (GET /v1/step-executions)
 func (_ Unimplemented) ListStepExecutions(w http.ResponseWriter, r *http.Request, params ListStepExecutionsParams) {
@@ -827,6 +1304,30 @@ func (_ Unimplemented) GetStepExecution(w http.ResponseWriter, r *http.Request, 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// CompleteStepExecution Give the late answer to a 202
+// (POST /v1/step-executions/{id}/complete)
+func (_ Unimplemented) CompleteStepExecution(w http.ResponseWriter, r *http.Request, id StepExecutionID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteSubject Erase a subject
+// (DELETE /v1/subjects)
+func (_ Unimplemented) DeleteSubject(w http.ResponseWriter, r *http.Request, params DeleteSubjectParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetSubject Read the attributes of a subject
+// (GET /v1/subjects)
+func (_ Unimplemented) GetSubject(w http.ResponseWriter, r *http.Request, params GetSubjectParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PutSubject Set the attributes of a subject
+// (PUT /v1/subjects)
+func (_ Unimplemented) PutSubject(w http.ResponseWriter, r *http.Request, params PutSubjectParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListWorkflows List workflows
 // (GET /v1/workflows)
 func (_ Unimplemented) ListWorkflows(w http.ResponseWriter, r *http.Request, params ListWorkflowsParams) {
@@ -836,6 +1337,12 @@ func (_ Unimplemented) ListWorkflows(w http.ResponseWriter, r *http.Request, par
 // CreateWorkflow Create a workflow
 // (POST /v1/workflows)
 func (_ Unimplemented) CreateWorkflow(w http.ResponseWriter, r *http.Request, params CreateWorkflowParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// BulkWorkflows Move many workflows at once
+// (POST /v1/workflows/bulk)
+func (_ Unimplemented) BulkWorkflows(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -854,6 +1361,12 @@ func (_ Unimplemented) CancelWorkflow(w http.ResponseWriter, r *http.Request, id
 // PatchWorkflowData Change the data of a workflow
 // (PATCH /v1/workflows/{id}/data)
 func (_ Unimplemented) PatchWorkflowData(w http.ResponseWriter, r *http.Request, id WorkflowID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ExplainWorkflow Explain where a workflow stands
+// (GET /v1/workflows/{id}/explain)
+func (_ Unimplemented) ExplainWorkflow(w http.ResponseWriter, r *http.Request, id WorkflowID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -884,6 +1397,12 @@ func (_ Unimplemented) ResumeWorkflow(w http.ResponseWriter, r *http.Request, id
 // SkipWorkflowStep Skip the current step
 // (POST /v1/workflows/{id}/skip)
 func (_ Unimplemented) SkipWorkflowStep(w http.ResponseWriter, r *http.Request, id WorkflowID, params SkipWorkflowStepParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SpeedrunWorkflow Perform the remaining steps now
+// (POST /v1/workflows/{id}/speedrun)
+func (_ Unimplemented) SpeedrunWorkflow(w http.ResponseWriter, r *http.Request, id WorkflowID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1071,6 +1590,229 @@ func (siw *ServerInterfaceWrapper) ListDefinitionVersions(w http.ResponseWriter,
 	handler.ServeHTTP(w, r)
 }
 
+// ListEndpoints operation middleware
+func (siw *ServerInterfaceWrapper) ListEndpoints(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEndpointsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListEndpoints(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteEndpoint operation middleware
+func (siw *ServerInterfaceWrapper) DeleteEndpoint(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name EndpointName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteEndpoint(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetEndpoint operation middleware
+func (siw *ServerInterfaceWrapper) GetEndpoint(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name EndpointName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetEndpoint(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PutEndpoint operation middleware
+func (siw *ServerInterfaceWrapper) PutEndpoint(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name EndpointName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutEndpoint(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RotateEndpoint operation middleware
+func (siw *ServerInterfaceWrapper) RotateEndpoint(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name EndpointName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateEndpoint(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetPresence operation middleware
+func (siw *ServerInterfaceWrapper) GetPresence(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPresenceParams
+
+	// ------------- Required query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "subject_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "subject_type", r.URL.Query(), &params.SubjectType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "subject_type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subject_type", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "subject_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "subject_id", r.URL.Query(), &params.SubjectID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "subject_id"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subject_id", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetPresence(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// QueryPresence operation middleware
+func (siw *ServerInterfaceWrapper) QueryPresence(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.QueryPresence(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListStepExecutions operation middleware
 func (siw *ServerInterfaceWrapper) ListStepExecutions(w http.ResponseWriter, r *http.Request) {
 
@@ -1199,6 +1941,170 @@ func (siw *ServerInterfaceWrapper) GetStepExecution(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetStepExecution(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CompleteStepExecution operation middleware
+func (siw *ServerInterfaceWrapper) CompleteStepExecution(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id StepExecutionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CompleteStepExecution(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteSubject operation middleware
+func (siw *ServerInterfaceWrapper) DeleteSubject(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteSubjectParams
+
+	// ------------- Required query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "id", r.URL.Query(), &params.ID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "id"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteSubject(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetSubject operation middleware
+func (siw *ServerInterfaceWrapper) GetSubject(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSubjectParams
+
+	// ------------- Required query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "id", r.URL.Query(), &params.ID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "id"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetSubject(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PutSubject operation middleware
+func (siw *ServerInterfaceWrapper) PutSubject(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutSubjectParams
+
+	// ------------- Required query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "id", r.URL.Query(), &params.ID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "id"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutSubject(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1412,6 +2318,20 @@ func (siw *ServerInterfaceWrapper) CreateWorkflow(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// BulkWorkflows operation middleware
+func (siw *ServerInterfaceWrapper) BulkWorkflows(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BulkWorkflows(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetWorkflow operation middleware
 func (siw *ServerInterfaceWrapper) GetWorkflow(w http.ResponseWriter, r *http.Request) {
 
@@ -1505,6 +2425,32 @@ func (siw *ServerInterfaceWrapper) PatchWorkflowData(w http.ResponseWriter, r *h
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.PatchWorkflowData(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ExplainWorkflow operation middleware
+func (siw *ServerInterfaceWrapper) ExplainWorkflow(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id WorkflowID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ExplainWorkflow(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1764,6 +2710,32 @@ func (siw *ServerInterfaceWrapper) SkipWorkflowStep(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// SpeedrunWorkflow operation middleware
+func (siw *ServerInterfaceWrapper) SpeedrunWorkflow(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id WorkflowID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SpeedrunWorkflow(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListWorkflowStepExecutions operation middleware
 func (siw *ServerInterfaceWrapper) ListWorkflowStepExecutions(w http.ResponseWriter, r *http.Request) {
 
@@ -1945,10 +2917,43 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/v1/definitions/{type}/versions", wrapper.ListDefinitionVersions)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/endpoints", wrapper.ListEndpoints)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/endpoints/{name}", wrapper.DeleteEndpoint)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/endpoints/{name}", wrapper.GetEndpoint)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/endpoints/{name}", wrapper.PutEndpoint)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/endpoints/{name}/rotate", wrapper.RotateEndpoint)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/presence", wrapper.GetPresence)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/presence", wrapper.QueryPresence)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/step-executions", wrapper.ListStepExecutions)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/step-executions/{id}", wrapper.GetStepExecution)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/step-executions/{id}/complete", wrapper.CompleteStepExecution)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/v1/subjects", wrapper.DeleteSubject)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/subjects", wrapper.GetSubject)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/subjects", wrapper.PutSubject)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/workflows", wrapper.ListWorkflows)
@@ -1966,6 +2971,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Patch(options.BaseURL+"/v1/workflows/{id}/data", wrapper.PatchWorkflowData)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/workflows/{id}/explain", wrapper.ExplainWorkflow)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/workflows/{id}/finish", wrapper.FinishWorkflow)
 	})
 	r.Group(func(r chi.Router) {
@@ -1981,7 +2989,13 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/v1/workflows/{id}/skip", wrapper.SkipWorkflowStep)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/workflows/{id}/speedrun", wrapper.SpeedrunWorkflow)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/workflows/{id}/step-executions", wrapper.ListWorkflowStepExecutions)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/workflows/bulk", wrapper.BulkWorkflows)
 	})
 
 	return r
@@ -2115,6 +3129,179 @@ func (response ListDefinitionVersions200JSONResponse) VisitListDefinitionVersion
 	return err
 }
 
+type ListEndpointsRequestObject struct {
+	Params ListEndpointsParams
+}
+
+type ListEndpointsResponseObject interface {
+	VisitListEndpointsResponse(w http.ResponseWriter) error
+}
+
+type ListEndpoints200JSONResponse EndpointList
+
+func (response ListEndpoints200JSONResponse) VisitListEndpointsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEndpointRequestObject struct {
+	Name EndpointName `json:"name"`
+}
+
+type DeleteEndpointResponseObject interface {
+	VisitDeleteEndpointResponse(w http.ResponseWriter) error
+}
+
+type DeleteEndpoint204Response struct {
+}
+
+func (response DeleteEndpoint204Response) VisitDeleteEndpointResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type GetEndpointRequestObject struct {
+	Name EndpointName `json:"name"`
+}
+
+type GetEndpointResponseObject interface {
+	VisitGetEndpointResponse(w http.ResponseWriter) error
+}
+
+type GetEndpoint200JSONResponse Endpoint
+
+func (response GetEndpoint200JSONResponse) VisitGetEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutEndpointRequestObject struct {
+	Name EndpointName `json:"name"`
+	Body *PutEndpointJSONRequestBody
+}
+
+type PutEndpointResponseObject interface {
+	VisitPutEndpointResponse(w http.ResponseWriter) error
+}
+
+type PutEndpoint200JSONResponse Endpoint
+
+func (response PutEndpoint200JSONResponse) VisitPutEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutEndpoint201ResponseHeaders struct {
+	Location *string
+}
+
+type PutEndpoint201JSONResponse struct {
+	Body    Endpoint
+	Headers PutEndpoint201ResponseHeaders
+}
+
+func (response PutEndpoint201JSONResponse) VisitPutEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateEndpointRequestObject struct {
+	Name EndpointName `json:"name"`
+}
+
+type RotateEndpointResponseObject interface {
+	VisitRotateEndpointResponse(w http.ResponseWriter) error
+}
+
+type RotateEndpoint200JSONResponse Endpoint
+
+func (response RotateEndpoint200JSONResponse) VisitRotateEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPresenceRequestObject struct {
+	Params GetPresenceParams
+}
+
+type GetPresenceResponseObject interface {
+	VisitGetPresenceResponse(w http.ResponseWriter) error
+}
+
+type GetPresence200JSONResponse Presence
+
+func (response GetPresence200JSONResponse) VisitGetPresenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryPresenceRequestObject struct {
+	Body *QueryPresenceJSONRequestBody
+}
+
+type QueryPresenceResponseObject interface {
+	VisitQueryPresenceResponse(w http.ResponseWriter) error
+}
+
+type QueryPresence200JSONResponse PresenceList
+
+func (response QueryPresence200JSONResponse) VisitQueryPresenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListStepExecutionsRequestObject struct {
 	Params ListStepExecutionsParams
 }
@@ -2155,6 +3342,104 @@ func (response GetStepExecution200JSONResponse) VisitGetStepExecutionResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteStepExecutionRequestObject struct {
+	ID   StepExecutionID `json:"id"`
+	Body io.Reader
+}
+
+type CompleteStepExecutionResponseObject interface {
+	VisitCompleteStepExecutionResponse(w http.ResponseWriter) error
+}
+
+type CompleteStepExecution200JSONResponse StepExecution
+
+func (response CompleteStepExecution200JSONResponse) VisitCompleteStepExecutionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSubjectRequestObject struct {
+	Params DeleteSubjectParams
+}
+
+type DeleteSubjectResponseObject interface {
+	VisitDeleteSubjectResponse(w http.ResponseWriter) error
+}
+
+type DeleteSubject204Response struct {
+}
+
+func (response DeleteSubject204Response) VisitDeleteSubjectResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type GetSubjectRequestObject struct {
+	Params GetSubjectParams
+}
+
+type GetSubjectResponseObject interface {
+	VisitGetSubjectResponse(w http.ResponseWriter) error
+}
+
+type GetSubject200JSONResponse StoredSubject
+
+func (response GetSubject200JSONResponse) VisitGetSubjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutSubjectRequestObject struct {
+	Params PutSubjectParams
+	Body   *PutSubjectJSONRequestBody
+}
+
+type PutSubjectResponseObject interface {
+	VisitPutSubjectResponse(w http.ResponseWriter) error
+}
+
+type PutSubject200JSONResponse StoredSubject
+
+func (response PutSubject200JSONResponse) VisitPutSubjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutSubject201JSONResponse StoredSubject
+
+func (response PutSubject201JSONResponse) VisitPutSubjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2242,6 +3527,28 @@ func (response CreateWorkflow201JSONResponse) VisitCreateWorkflowResponse(w http
 	return err
 }
 
+type BulkWorkflowsRequestObject struct {
+	Body *BulkWorkflowsJSONRequestBody
+}
+
+type BulkWorkflowsResponseObject interface {
+	VisitBulkWorkflowsResponse(w http.ResponseWriter) error
+}
+
+type BulkWorkflows200JSONResponse BulkResult
+
+func (response BulkWorkflows200JSONResponse) VisitBulkWorkflowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetWorkflowRequestObject struct {
 	ID WorkflowID `json:"id"`
 }
@@ -2303,6 +3610,28 @@ type PatchWorkflowDataResponseObject interface {
 type PatchWorkflowData200JSONResponse struct{ WorkflowReadJSONResponse }
 
 func (response PatchWorkflowData200JSONResponse) VisitPatchWorkflowDataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExplainWorkflowRequestObject struct {
+	ID WorkflowID `json:"id"`
+}
+
+type ExplainWorkflowResponseObject interface {
+	VisitExplainWorkflowResponse(w http.ResponseWriter) error
+}
+
+type ExplainWorkflow200JSONResponse Explanation
+
+func (response ExplainWorkflow200JSONResponse) VisitExplainWorkflowResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2449,6 +3778,29 @@ func (response SkipWorkflowStep200JSONResponse) VisitSkipWorkflowStepResponse(w 
 	return err
 }
 
+type SpeedrunWorkflowRequestObject struct {
+	ID   WorkflowID `json:"id"`
+	Body *SpeedrunWorkflowJSONRequestBody
+}
+
+type SpeedrunWorkflowResponseObject interface {
+	VisitSpeedrunWorkflowResponse(w http.ResponseWriter) error
+}
+
+type SpeedrunWorkflow200JSONResponse SpeedrunResult
+
+func (response SpeedrunWorkflow200JSONResponse) VisitSpeedrunWorkflowResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWorkflowStepExecutionsRequestObject struct {
 	ID     WorkflowID `json:"id"`
 	Params ListWorkflowStepExecutionsParams
@@ -2486,18 +3838,54 @@ type StrictServerInterface interface {
 	// ListDefinitionVersions List the versions of a definition
 	// (GET /v1/definitions/{type}/versions)
 	ListDefinitionVersions(ctx context.Context, request ListDefinitionVersionsRequestObject) (ListDefinitionVersionsResponseObject, error)
+	// ListEndpoints List the endpoints
+	// (GET /v1/endpoints)
+	ListEndpoints(ctx context.Context, request ListEndpointsRequestObject) (ListEndpointsResponseObject, error)
+	// DeleteEndpoint Delete an endpoint
+	// (DELETE /v1/endpoints/{name})
+	DeleteEndpoint(ctx context.Context, request DeleteEndpointRequestObject) (DeleteEndpointResponseObject, error)
+	// GetEndpoint Read an endpoint
+	// (GET /v1/endpoints/{name})
+	GetEndpoint(ctx context.Context, request GetEndpointRequestObject) (GetEndpointResponseObject, error)
+	// PutEndpoint Create or change an endpoint
+	// (PUT /v1/endpoints/{name})
+	PutEndpoint(ctx context.Context, request PutEndpointRequestObject) (PutEndpointResponseObject, error)
+	// RotateEndpoint Make a new secret
+	// (POST /v1/endpoints/{name}/rotate)
+	RotateEndpoint(ctx context.Context, request RotateEndpointRequestObject) (RotateEndpointResponseObject, error)
+	// GetPresence Has a subject an active workflow of a type
+	// (GET /v1/presence)
+	GetPresence(ctx context.Context, request GetPresenceRequestObject) (GetPresenceResponseObject, error)
+	// QueryPresence Which of many subjects have an active workflow of a type
+	// (POST /v1/presence)
+	QueryPresence(ctx context.Context, request QueryPresenceRequestObject) (QueryPresenceResponseObject, error)
 	// ListStepExecutions List step executions
 	// (GET /v1/step-executions)
 	ListStepExecutions(ctx context.Context, request ListStepExecutionsRequestObject) (ListStepExecutionsResponseObject, error)
 	// GetStepExecution Read a step execution with its attempts
 	// (GET /v1/step-executions/{id})
 	GetStepExecution(ctx context.Context, request GetStepExecutionRequestObject) (GetStepExecutionResponseObject, error)
+	// CompleteStepExecution Give the late answer to a 202
+	// (POST /v1/step-executions/{id}/complete)
+	CompleteStepExecution(ctx context.Context, request CompleteStepExecutionRequestObject) (CompleteStepExecutionResponseObject, error)
+	// DeleteSubject Erase a subject
+	// (DELETE /v1/subjects)
+	DeleteSubject(ctx context.Context, request DeleteSubjectRequestObject) (DeleteSubjectResponseObject, error)
+	// GetSubject Read the attributes of a subject
+	// (GET /v1/subjects)
+	GetSubject(ctx context.Context, request GetSubjectRequestObject) (GetSubjectResponseObject, error)
+	// PutSubject Set the attributes of a subject
+	// (PUT /v1/subjects)
+	PutSubject(ctx context.Context, request PutSubjectRequestObject) (PutSubjectResponseObject, error)
 	// ListWorkflows List workflows
 	// (GET /v1/workflows)
 	ListWorkflows(ctx context.Context, request ListWorkflowsRequestObject) (ListWorkflowsResponseObject, error)
 	// CreateWorkflow Create a workflow
 	// (POST /v1/workflows)
 	CreateWorkflow(ctx context.Context, request CreateWorkflowRequestObject) (CreateWorkflowResponseObject, error)
+	// BulkWorkflows Move many workflows at once
+	// (POST /v1/workflows/bulk)
+	BulkWorkflows(ctx context.Context, request BulkWorkflowsRequestObject) (BulkWorkflowsResponseObject, error)
 	// GetWorkflow Read a workflow
 	// (GET /v1/workflows/{id})
 	GetWorkflow(ctx context.Context, request GetWorkflowRequestObject) (GetWorkflowResponseObject, error)
@@ -2507,6 +3895,9 @@ type StrictServerInterface interface {
 	// PatchWorkflowData Change the data of a workflow
 	// (PATCH /v1/workflows/{id}/data)
 	PatchWorkflowData(ctx context.Context, request PatchWorkflowDataRequestObject) (PatchWorkflowDataResponseObject, error)
+	// ExplainWorkflow Explain where a workflow stands
+	// (GET /v1/workflows/{id}/explain)
+	ExplainWorkflow(ctx context.Context, request ExplainWorkflowRequestObject) (ExplainWorkflowResponseObject, error)
 	// FinishWorkflow Finish a workflow early
 	// (POST /v1/workflows/{id}/finish)
 	FinishWorkflow(ctx context.Context, request FinishWorkflowRequestObject) (FinishWorkflowResponseObject, error)
@@ -2522,6 +3913,9 @@ type StrictServerInterface interface {
 	// SkipWorkflowStep Skip the current step
 	// (POST /v1/workflows/{id}/skip)
 	SkipWorkflowStep(ctx context.Context, request SkipWorkflowStepRequestObject) (SkipWorkflowStepResponseObject, error)
+	// SpeedrunWorkflow Perform the remaining steps now
+	// (POST /v1/workflows/{id}/speedrun)
+	SpeedrunWorkflow(ctx context.Context, request SpeedrunWorkflowRequestObject) (SpeedrunWorkflowResponseObject, error)
 	// ListWorkflowStepExecutions Read the history of a workflow
 	// (GET /v1/workflows/{id}/step-executions)
 	ListWorkflowStepExecutions(ctx context.Context, request ListWorkflowStepExecutionsRequestObject) (ListWorkflowStepExecutionsResponseObject, error)
@@ -2674,6 +4068,200 @@ func (sh *strictHandler) ListDefinitionVersions(w http.ResponseWriter, r *http.R
 	}
 }
 
+// ListEndpoints operation middleware
+func (sh *strictHandler) ListEndpoints(w http.ResponseWriter, r *http.Request, params ListEndpointsParams) {
+	var request ListEndpointsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEndpoints(ctx, request.(ListEndpointsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEndpoints")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListEndpointsResponseObject); ok {
+		if err := validResponse.VisitListEndpointsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteEndpoint operation middleware
+func (sh *strictHandler) DeleteEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+	var request DeleteEndpointRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteEndpoint(ctx, request.(DeleteEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteEndpoint")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteEndpointResponseObject); ok {
+		if err := validResponse.VisitDeleteEndpointResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetEndpoint operation middleware
+func (sh *strictHandler) GetEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+	var request GetEndpointRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEndpoint(ctx, request.(GetEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEndpoint")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetEndpointResponseObject); ok {
+		if err := validResponse.VisitGetEndpointResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutEndpoint operation middleware
+func (sh *strictHandler) PutEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+	var request PutEndpointRequestObject
+
+	request.Name = name
+
+	var body PutEndpointJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PutEndpoint(ctx, request.(PutEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutEndpoint")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PutEndpointResponseObject); ok {
+		if err := validResponse.VisitPutEndpointResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateEndpoint operation middleware
+func (sh *strictHandler) RotateEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+	var request RotateEndpointRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateEndpoint(ctx, request.(RotateEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateEndpoint")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RotateEndpointResponseObject); ok {
+		if err := validResponse.VisitRotateEndpointResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPresence operation middleware
+func (sh *strictHandler) GetPresence(w http.ResponseWriter, r *http.Request, params GetPresenceParams) {
+	var request GetPresenceRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPresence(ctx, request.(GetPresenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPresence")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetPresenceResponseObject); ok {
+		if err := validResponse.VisitGetPresenceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// QueryPresence operation middleware
+func (sh *strictHandler) QueryPresence(w http.ResponseWriter, r *http.Request) {
+	var request QueryPresenceRequestObject
+
+	var body QueryPresenceJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.QueryPresence(ctx, request.(QueryPresenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "QueryPresence")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(QueryPresenceResponseObject); ok {
+		if err := validResponse.VisitQueryPresenceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListStepExecutions operation middleware
 func (sh *strictHandler) ListStepExecutions(w http.ResponseWriter, r *http.Request, params ListStepExecutionsParams) {
 	var request ListStepExecutionsRequestObject
@@ -2719,6 +4307,119 @@ func (sh *strictHandler) GetStepExecution(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetStepExecutionResponseObject); ok {
 		if err := validResponse.VisitGetStepExecutionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CompleteStepExecution operation middleware
+func (sh *strictHandler) CompleteStepExecution(w http.ResponseWriter, r *http.Request, id StepExecutionID) {
+	var request CompleteStepExecutionRequestObject
+
+	request.ID = id
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteStepExecution(ctx, request.(CompleteStepExecutionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteStepExecution")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CompleteStepExecutionResponseObject); ok {
+		if err := validResponse.VisitCompleteStepExecutionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteSubject operation middleware
+func (sh *strictHandler) DeleteSubject(w http.ResponseWriter, r *http.Request, params DeleteSubjectParams) {
+	var request DeleteSubjectRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSubject(ctx, request.(DeleteSubjectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSubject")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteSubjectResponseObject); ok {
+		if err := validResponse.VisitDeleteSubjectResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSubject operation middleware
+func (sh *strictHandler) GetSubject(w http.ResponseWriter, r *http.Request, params GetSubjectParams) {
+	var request GetSubjectRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSubject(ctx, request.(GetSubjectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSubject")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetSubjectResponseObject); ok {
+		if err := validResponse.VisitGetSubjectResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutSubject operation middleware
+func (sh *strictHandler) PutSubject(w http.ResponseWriter, r *http.Request, params PutSubjectParams) {
+	var request PutSubjectRequestObject
+
+	request.Params = params
+
+	var body PutSubjectJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PutSubject(ctx, request.(PutSubjectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutSubject")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PutSubjectResponseObject); ok {
+		if err := validResponse.VisitPutSubjectResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -2778,6 +4479,37 @@ func (sh *strictHandler) CreateWorkflow(w http.ResponseWriter, r *http.Request, 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CreateWorkflowResponseObject); ok {
 		if err := validResponse.VisitCreateWorkflowResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BulkWorkflows operation middleware
+func (sh *strictHandler) BulkWorkflows(w http.ResponseWriter, r *http.Request) {
+	var request BulkWorkflowsRequestObject
+
+	var body BulkWorkflowsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BulkWorkflows(ctx, request.(BulkWorkflowsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BulkWorkflows")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BulkWorkflowsResponseObject); ok {
+		if err := validResponse.VisitBulkWorkflowsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -2874,6 +4606,32 @@ func (sh *strictHandler) PatchWorkflowData(w http.ResponseWriter, r *http.Reques
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(PatchWorkflowDataResponseObject); ok {
 		if err := validResponse.VisitPatchWorkflowDataResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExplainWorkflow operation middleware
+func (sh *strictHandler) ExplainWorkflow(w http.ResponseWriter, r *http.Request, id WorkflowID) {
+	var request ExplainWorkflowRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ExplainWorkflow(ctx, request.(ExplainWorkflowRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExplainWorkflow")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ExplainWorkflowResponseObject); ok {
+		if err := validResponse.VisitExplainWorkflowResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -3059,6 +4817,42 @@ func (sh *strictHandler) SkipWorkflowStep(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(SkipWorkflowStepResponseObject); ok {
 		if err := validResponse.VisitSkipWorkflowStepResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SpeedrunWorkflow operation middleware
+func (sh *strictHandler) SpeedrunWorkflow(w http.ResponseWriter, r *http.Request, id WorkflowID) {
+	var request SpeedrunWorkflowRequestObject
+
+	request.ID = id
+
+	var body SpeedrunWorkflowJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SpeedrunWorkflow(ctx, request.(SpeedrunWorkflowRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SpeedrunWorkflow")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SpeedrunWorkflowResponseObject); ok {
+		if err := validResponse.VisitSpeedrunWorkflowResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -51,6 +52,33 @@ func TestContract(t *testing.T) {
 	for name, item := range doc.Webhooks {
 		for method, op := range item.Operations() {
 			check(method+" "+name, op)
+		}
+	}
+}
+
+// Whatever can go wrong with every operation of its kind is among its responses.
+func TestErrorsAreListed(t *testing.T) {
+	doc, err := openapi3.NewLoader().LoadFromData(Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range doc.Paths.Map() {
+		if !strings.HasPrefix(path, "/v1/") {
+			continue
+		}
+		for method, op := range item.Operations() {
+			want := []string{"400", "401", "403", "500", "503"}
+			if strings.Contains(path, "{") && method != "PUT" { // which creates what is not there
+				want = append(want, "404")
+			}
+			if op.RequestBody != nil {
+				want = append(want, "413", "415", "422")
+			}
+			for _, status := range want {
+				if op.Responses.Value(status) == nil {
+					t.Errorf("%s %s does not list %s", method, path, status)
+				}
+			}
 		}
 	}
 }

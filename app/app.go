@@ -136,16 +136,28 @@ func (a *App) openStore(ctx context.Context) error {
 			}
 		}
 	}
-	store, err := persistence.Open(ctx, persistence.Config{URL: a.cfg.DatabaseURL, Logger: a.log})
+	sealing, err := sealingKey(a.cfg.SecretKey)
+	if err != nil {
+		return err
+	}
+	store, err := persistence.Open(ctx, persistence.Config{URL: a.cfg.DatabaseURL, Logger: a.log, SealingKey: sealing})
 	if err != nil {
 		return err
 	}
 	a.store = store
 	a.onClose(store.Close)
-	if !a.cfg.sqlite() {
-		return store.CheckSchema(ctx)
+	if err := a.checkSchema(ctx); err != nil {
+		return err
 	}
-	applied, err := store.Migrate(ctx)
+	return checkSealed(ctx, store)
+}
+
+// checkSchema brings the schema of an SQLite database up to date and refuses an old one elsewhere.
+func (a *App) checkSchema(ctx context.Context) error {
+	if !a.cfg.sqlite() {
+		return a.store.CheckSchema(ctx)
+	}
+	applied, err := a.store.Migrate(ctx)
 	if len(applied) > 0 {
 		a.log.Info("schema migrated", "database", redactURL(a.cfg.DatabaseURL), "applied", applied)
 	}

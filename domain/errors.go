@@ -49,6 +49,7 @@ const (
 	CodeTestModeOff           Code = "test_mode_off"
 	CodeEmptyFilter           Code = "empty_filter"
 	CodePublicURLMissing      Code = "public_url_missing"
+	CodeSecretKeyMissing      Code = "secret_key_missing"
 )
 
 // Problem is one fault of an input: where it is and what is wrong with it.
@@ -128,8 +129,8 @@ func KindOf(code Code) Kind {
 var kinds = map[Code]Kind{
 	CodeInternal:              {Status: 500, Title: "Internal error", Help: "Nothing is known to have changed; repeat the request with the same Idempotency-Key, and report the request id if it persists."},
 	CodeUnavailable:           {Status: 503, Title: "Temporarily unavailable", Help: "The database cannot be reached; repeat the request later with the same Idempotency-Key."},
-	CodeUnauthorized:          {Status: 401, Title: "Unauthorized", Help: "Send Authorization: Bearer with one of the configured API keys."},
-	CodeForbidden:             {Status: 403, Title: "Forbidden", Help: "The key is valid but may not do this."},
+	CodeUnauthorized:          {Status: 401, Title: "Unauthorized", Help: "Send Authorization: Bearer with one of the configured API keys; with a callback, the token of its delivery."},
+	CodeForbidden:             {Status: 403, Title: "Forbidden", Help: "Without API keys, call the server as localhost; web pages of another origin may not call it at all."},
 	CodeNotFound:              {Status: 404, Title: "Not found", Help: "Check the path against /openapi.yaml."},
 	CodeMethodNotAllowed:      {Status: 405, Title: "Method not allowed", Help: "Use one of the methods in the Allow header."},
 	CodeUnsupportedMediaType:  {Status: 415, Title: "Unsupported media type", Help: "Send Content-Type: application/json (definitions also application/yaml)."},
@@ -153,11 +154,12 @@ var kinds = map[Code]Kind{
 	CodeDataTooLarge:          {Status: 422, Title: "Data too large", Help: "Workflow data and attributes are limited to 256 KiB each."},
 	CodeIdempotencyMismatch:   {Status: 422, Title: "Idempotency key reused", Help: "Use a new Idempotency-Key for a different request."},
 	CodeIdempotencyInProgress: {Status: 409, Title: "Request in progress", Help: "The first request with this Idempotency-Key is still being served; repeat in a moment."},
-	CodeInvalidIdempotencyKey: {Status: 400, Title: "Invalid idempotency key", Help: "An Idempotency-Key has 1 to 255 visible characters."},
+	CodeInvalidIdempotencyKey: {Status: 400, Title: "Invalid idempotency key", Help: "An Idempotency-Key has 1 to 255 visible characters; bulk, speedrun and rotate take none."},
 	CodeAlreadyCompleted:      {Status: 409, Title: "Already completed", Help: "This step execution already has another answer."},
 	CodeExecutionSuperseded:   {Status: 409, Title: "Step execution superseded", Help: "Something else decided in place of this step execution; the answer was not used."},
 	CodeCallbackExpired:       {Status: 410, Title: "Callback expired", Help: "The callback deadline has passed and the attempt has failed as callback_timeout."},
 	CodeTestModeOff:           {Status: 403, Title: "Test mode is off", Help: "Start the server with GENEVADRIVE_TEST_MODE=true; never in production."},
 	CodeEmptyFilter:           {Status: 422, Title: "Empty filter", Help: "Name at least one filter, so that not every workflow is meant."},
 	CodePublicURLMissing:      {Status: 422, Title: "Public URL missing", Help: "Set GENEVADRIVE_PUBLIC_URL, the base of callback URLs."},
+	CodeSecretKeyMissing:      {Status: 422, Title: "Secret key missing", Help: "Set GENEVADRIVE_SECRET_KEY, the same on every server; it seals the secrets of endpoints."},
 }

@@ -68,12 +68,13 @@ type Config struct {
 // many goroutines, before Start and after Stop too; only between the two does it perform steps.
 type Engine struct {
 	Config
-	plans    *planCache
-	commits  *committer
-	lease    *lease
-	inFlight *inFlight
-	arrivals chan uuid.UUID // what the doorbell rang for
-	backlog  atomic.Bool    // the last sweep did not see all that is due
+	plans     *planCache
+	endpoints *endpointCache
+	commits   *committer
+	lease     *lease
+	inFlight  *inFlight
+	arrivals  chan uuid.UUID // what the doorbell rang for
+	backlog   atomic.Bool    // the last sweep did not see all that is due
 
 	workers  sync.WaitGroup
 	loops    sync.WaitGroup
@@ -90,7 +91,7 @@ func New(cfg Config) *Engine {
 	if cfg.Tracer == nil {
 		cfg.Tracer = untraced("")
 	}
-	e := &Engine{Config: cfg, plans: newPlanCache(cfg.Store), inFlight: newInFlight(),
+	e := &Engine{Config: cfg, plans: newPlanCache(cfg.Store), endpoints: newEndpointCache(cfg.Store, cfg.Now), inFlight: newInFlight(),
 		arrivals: make(chan uuid.UUID, maxArrivals)}
 	e.commits = newCommitter(cfg.Store, cfg.Observer.Committed)
 	e.lease = newLease(e)

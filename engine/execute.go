@@ -33,6 +33,11 @@ func newClaimed(p *plan, w domain.Workflow, e domain.Execution) *claimed {
 	return &claimed{plan: p, step: step, workflow: w, execution: e, traceparent: w.Traceparent}
 }
 
+// budget is the timeout of this attempt, hook and POST together, as it was when it was claimed.
+func (c *claimed) budget() time.Duration {
+	return c.execution.Deadline.Sub(*c.execution.StartedAt) - domain.DeadlineMargin
+}
+
 // work takes slots until ctx ends; runs ends later and aborts what is in flight then.
 func (e *Engine) work(ctx, runs context.Context) {
 	for {
@@ -79,6 +84,11 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, hurry bool) *claime
 	if !e.lease.live() {
 		return nil // the row stays due; whoever has a live lease finds it
 	}
+	look := e.newLookup()
+	if err := look.prepare(ctx, item.Receiver); err != nil {
+		e.claimFailed(ctx, item, err)
+		return nil
+	}
 	var p *plan
 	var written time.Time // the row, last
 	params := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server(), Hurry: hurry}
@@ -92,11 +102,25 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, hurry bool) *claime
 			if !ok {
 				return domain.FailUnstarted(row.Workflow, *row.Execution, stepMissing(p, row.Execution.StepName), now)
 			}
-			params.Budget, written = budget(step), row.Workflow.UpdatedAt
-			return domain.Claim(row.Workflow, *row.Execution, params, now)
+			terms, missing, err := look.terms(step)
+			if err != nil {
+				return domain.Change{}, err
+			}
+			params.Budget, written = terms.budget, row.Workflow.UpdatedAt
+			claim, err := domain.Claim(row.Workflow, *row.Execution, params, now)
+			switch {
+			case err != nil:
+				return claim, err
+			case missing != nil:
+				return domain.FailUnstarted(row.Workflow, *row.Execution, *missing, now)
+			case terms.moved(item) && !hurry:
+				return domain.Change{}, otherLane{terms.maxInFlight}
+			}
+			return claim, nil
 		}}
 	result := e.decide(ctx, op)
 	var early *domain.EarlyError
+	var other otherLane
 	switch {
 	case result.Err == nil:
 		if result.Change.Execution.State != domain.ExecutionExecuting {
@@ -109,10 +133,19 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, hurry bool) *claime
 	case errors.As(result.Err, &early):
 		item.Due = e.Now().Add(early.Remaining)
 		e.Ready.Offer(item)
-	case !errors.Is(result.Err, domain.ErrNotClaimable) && ctx.Err() == nil:
-		e.Logger.Warn("claim failed; the step stays due", "step_execution_id", item.ExecutionID, "error", result.Err)
+	case errors.As(result.Err, &other):
+		item.MaxInFlight, item.Due = other.maxInFlight, e.Now().Add(laneChange)
+		e.Ready.Offer(item)
+	case !errors.Is(result.Err, domain.ErrNotClaimable):
+		e.claimFailed(ctx, item, result.Err)
 	}
 	return nil
+}
+
+func (e *Engine) claimFailed(ctx context.Context, item queue.Item, err error) {
+	if ctx.Err() == nil {
+		e.Logger.Warn("claim failed; the step stays due", "step_execution_id", item.ExecutionID, "error", err)
+	}
 }
 
 func stepMissing(p *plan, name string) domain.ExecutionError {
@@ -134,7 +167,11 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 				return e.stamp(change, now), err
 			}
 			step, _, _ := c.plan.Step(due.StepName)
-			following.Budget = budget(step)
+			terms, missing, err := e.newLookup().terms(step)
+			if err != nil || missing != nil { // its claim, which may read the endpoint, is for another transaction
+				return e.stamp(change, now), nil
+			}
+			following.Budget = terms.budget
 			change, ok := change.ThenClaim(following, now)
 			if !ok {
 				change = e.stamp(change, now)
@@ -205,11 +242,11 @@ func (e *Engine) save(ctx context.Context, c *claimed, op persistence.Op) persis
 	}
 }
 
-// decide commits a decision that may need a plan which is not cached yet.
+// decide commits a decision that may need a plan or an endpoint which is not cached yet.
 func (e *Engine) decide(ctx context.Context, op persistence.Op) persistence.Result {
 	for {
 		result := e.commits.do(op)
-		if retry, err := e.plans.load(ctx, result.Err); !retry {
+		if retry, err := e.load(ctx, result.Err); !retry {
 			result.Err = err
 			return result
 		}
@@ -241,6 +278,9 @@ func (e *Engine) announce(p *plan, change domain.Change, now time.Time) {
 // item is what the ready list holds of an execution that is due in wait.
 func (e *Engine) item(p *plan, x *domain.Execution, wait time.Duration) queue.Item {
 	r := p.receivers[x.StepName]
+	if r.maxInFlight == 0 {
+		r.maxInFlight = e.endpoints.maxInFlight(r.endpoint)
+	}
 	return queue.Item{ExecutionID: x.ID, WorkflowID: x.WorkflowID, Queue: x.Queue, Priority: x.Priority,
 		Due: e.Now().Add(wait), Receiver: r.key, MaxInFlight: r.maxInFlight}
 }

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,6 +32,9 @@ const patience = 20 * time.Second
 // publicURL is where the engines of tests say that they can be called back.
 const publicURL = "https://geneva.example"
 
+// sealingKey seals the secrets of endpoints in tests.
+var sealingKey = bytes.Repeat([]byte{7}, 32)
+
 // world is a database, a receiver, and the engines that a test starts on them.
 type world struct {
 	t        *testing.T
@@ -53,7 +57,7 @@ func eachWorld(t *testing.T, test func(*world)) {
 
 func (w *world) open() *persistence.Store {
 	w.t.Helper()
-	store, err := persistence.Open(context.Background(), persistence.Config{URL: w.url})
+	store, err := persistence.Open(context.Background(), persistence.Config{URL: w.url, SealingKey: sealingKey})
 	if err != nil {
 		w.t.Fatal(err)
 	}

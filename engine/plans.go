@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/url"
 	"sync"
-	"time"
 
 	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/persistence"
@@ -17,10 +16,14 @@ type plan struct {
 	receivers map[string]receiver // by step name
 }
 
+// endpointKey begins the key of a receiver that is an endpoint.
+const endpointKey = "endpoint:"
+
 // receiver is where a step goes, as far as the ready list needs to know it.
 type receiver struct {
 	key         string // host or endpoint: what max_in_flight counts by
-	maxInFlight int
+	endpoint    string // "": none
+	maxInFlight int    // 0: the endpoint's
 }
 
 func newPlan(def *domain.Definition) *plan {
@@ -32,24 +35,18 @@ func newPlan(def *domain.Definition) *plan {
 }
 
 func receiverOf(step *domain.Step) receiver {
-	r := receiver{maxInFlight: step.Webhook.MaxInFlight, key: "endpoint:" + step.Webhook.Endpoint}
-	if step.Webhook.Endpoint == "" {
-		if u, err := url.Parse(step.Webhook.URL); err == nil {
-			r.key = u.Host
-		}
+	r := receiver{maxInFlight: step.Webhook.MaxInFlight}
+	if r.endpoint = step.Webhook.Endpoint; r.endpoint != "" {
+		r.key = endpointKey + r.endpoint
+		return r
+	}
+	if u, err := url.Parse(step.Webhook.URL); err == nil {
+		r.key = u.Host
 	}
 	if r.maxInFlight == 0 {
 		r.maxInFlight = domain.DefaultMaxInFlight
 	}
 	return r
-}
-
-// budget is the timeout of one attempt of a step, hook and POST together.
-func budget(step *domain.Step) time.Duration {
-	if step.Webhook.Timeout > 0 {
-		return step.Webhook.Timeout
-	}
-	return domain.DefaultWebhookTimeout
 }
 
 type planKey struct {

@@ -52,7 +52,7 @@ func (e *Engine) InFlight() int {
 // if neither decides in the step's place, its delivery. aborted means that this server is to stop, or that the
 // claim was taken away by a verb or callback here: there is no result then.
 func (e *Engine) run(ctx context.Context, c *claimed) (result domain.Result, aborted bool) {
-	ctx, cancel := context.WithTimeout(ctx, budget(c.step))
+	ctx, cancel := context.WithTimeout(ctx, c.budget())
 	defer cancel()
 	e.inFlight.add(c.execution.ID, cancel)
 	defer e.inFlight.remove(c.execution.ID)
@@ -86,7 +86,7 @@ func (e *Engine) post(ctx context.Context, c *claimed, to *domain.Webhook, m mes
 	}
 	target, missing := e.target(ctx, to)
 	if missing != nil {
-		return domain.Result{Failure: &domain.Failure{ExecutionError: *missing}}, false
+		return domain.Result{Failure: &domain.Failure{ExecutionError: *missing, Retryable: missing.Code != domain.ErrEndpointMissing}}, false
 	}
 	delivered := e.Webhooks.Deliver(ctx, webhook.Delivery{
 		URL: target.url, Headers: target.headers, Secrets: target.secrets,

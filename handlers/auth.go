@@ -84,9 +84,15 @@ func (k keyring) find(secret string) (name string, ok bool) {
 // authenticate lets a request pass that names a known key in "Authorization: Bearer". Without keys it lets
 // those pass that were sent to this machine by a name of this machine: a web page that has its own name
 // point here (DNS rebinding) must not control a server left open for local use.
-func authenticate(keys keyring, p problems) func(http.Handler) http.Handler {
+//
+// Callbacks have a token of their own in place of a key.
+func authenticate(keys keyring, c *contract, p problems) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if op := c.operationOf(r); op != nil && op.callback {
+				authenticateCallback(w, r, next, p)
+				return
+			}
 			info := infoOf(r.Context())
 			if keys.open() {
 				if !isLocalName(r.Host) {
@@ -98,15 +104,15 @@ func authenticate(keys keyring, p problems) func(http.Handler) http.Handler {
 				next.ServeHTTP(w, r)
 				return
 			}
-			scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-			if !strings.EqualFold(scheme, "Bearer") {
-				w.Header().Set("WWW-Authenticate", `Bearer realm="genevadrive"`)
+			secret, ok := bearerOf(r)
+			if !ok {
+				askForBearer(w, "")
 				p.write(w, r, domain.Errorf(domain.CodeUnauthorized, "Send Authorization: Bearer with an API key."))
 				return
 			}
-			name, ok := keys.find(strings.TrimSpace(secret))
+			name, ok := keys.find(secret)
 			if !ok {
-				w.Header().Set("WWW-Authenticate", `Bearer realm="genevadrive", error="invalid_token"`)
+				askForBearer(w, "invalid_token")
 				p.write(w, r, domain.Errorf(domain.CodeUnauthorized, "The API key is not one this server knows."))
 				return
 			}
@@ -114,6 +120,22 @@ func authenticate(keys keyring, p problems) func(http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// bearerOf gives what follows Bearer in a request's Authorization; ok is false if it names another scheme or
+// there is none.
+func bearerOf(r *http.Request) (secret string, ok bool) {
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(secret), strings.EqualFold(scheme, "Bearer")
+}
+
+// askForBearer says in a 401 how to authenticate; fault is "" when nothing was tried.
+func askForBearer(w http.ResponseWriter, fault string) {
+	challenge := `Bearer realm="genevadrive"`
+	if fault != "" {
+		challenge += `, error="` + fault + `"`
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
 }
 
 // isLocalName reports whether a Host header names this machine's loopback.

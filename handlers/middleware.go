@@ -17,8 +17,12 @@ import (
 	"github.com/genevadrive/genevadrive/domain"
 )
 
-// requestTimeout bounds the work for one request; a database that hangs longer is unavailable.
-const requestTimeout = 30 * time.Second
+const (
+	// requestTimeout bounds the work for one request; a database that hangs longer is unavailable.
+	requestTimeout = 30 * time.Second
+	// writeMargin is what is left then to write the answer.
+	writeMargin = 10 * time.Second
+)
 
 // clientGone is what the access log says in place of a code when the client did not wait for the answer, or
 // the server ended.
@@ -35,6 +39,8 @@ type requestInfo struct {
 	mediaType   string
 	digest      [sha256.Size]byte
 	code        string // of the problem it was answered with
+
+	callbackToken string
 }
 
 type infoKey struct{}
@@ -80,7 +86,22 @@ func identify(newID func() string) func(http.Handler) http.Handler {
 			h.Set("X-Content-Type-Options", "nosniff")
 			h.Set("Cache-Control", "no-store")
 			h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-			ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), infoKey{}, info), requestTimeout)
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), infoKey{}, info)))
+		})
+	}
+}
+
+// limitTime ends the context of a request when the time of its operation is over. It runs after routing.
+func limitTime(c *contract) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			limit := requestTimeout
+			if op := c.operationOf(r); op != nil && op.timeLimit > limit {
+				limit = op.timeLimit
+				// The server's write timeout is for the others. Without a connection, as in tests, there is none.
+				_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit + writeMargin))
+			}
+			ctx, cancel := context.WithTimeout(r.Context(), limit)
 			defer cancel()
 			next.ServeHTTP(w, r.WithContext(ctx))
 		})

@@ -80,6 +80,9 @@ func (p problems) write(w http.ResponseWriter, r *http.Request, err error) {
 	if kind.Status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
 		h.Set("Retry-After", strconv.Itoa(retryAfterSeconds))
 	}
+	if kind.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
+		askForBearer(w, "invalid_token")
+	}
 	w.WriteHeader(kind.Status)
 	_, _ = w.Write(text) // the client may have gone; there is nobody left to tell
 }

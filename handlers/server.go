@@ -51,28 +51,24 @@ func NewRouter(d Deps) (http.Handler, error) {
 	})
 	r.MethodNotAllowed(methodNotAllowed(r, p))
 
-	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w) })
-	r.Get("/readyz", ready(d.Ready, p))
-	r.Get("/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
+	timed := r.With(limitTime(c))
+	timed.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w) })
+	timed.Get("/readyz", ready(d.Ready, p))
+	timed.Get("/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/yaml")
 		_, _ = w.Write(api.Document)
 	})
-	r.Group(func(r chi.Router) {
-		r.Use(authenticate(newKeyring(d.Keys), p))
-		if d.Metrics != nil {
-			r.Method(http.MethodGet, "/metrics", d.Metrics)
-		}
-		r.Group(func(r chi.Router) {
-			r.Use(validate(c, p))
-			strict := api.NewStrictHandlerWithOptions(d.API, nil, api.StrictHTTPServerOptions{
-				RequestErrorHandlerFunc:  func(w http.ResponseWriter, r *http.Request, err error) { p.write(w, r, undecodable(err)) },
-				ResponseErrorHandlerFunc: p.write,
-			})
-			api.HandlerWithOptions(strict, api.ChiServerOptions{
-				BaseRouter:       r,
-				ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, err error) { p.write(w, r, unbindable(err)) },
-			})
-		})
+	keyed := timed.With(authenticate(newKeyring(d.Keys), c, p))
+	if d.Metrics != nil {
+		keyed.Method(http.MethodGet, "/metrics", d.Metrics)
+	}
+	strict := api.NewStrictHandlerWithOptions(d.API, nil, api.StrictHTTPServerOptions{
+		RequestErrorHandlerFunc:  func(w http.ResponseWriter, r *http.Request, err error) { p.write(w, r, undecodable(err)) },
+		ResponseErrorHandlerFunc: p.write,
+	})
+	api.HandlerWithOptions(strict, api.ChiServerOptions{
+		BaseRouter:       keyed.With(validate(c, p)),
+		ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, err error) { p.write(w, r, unbindable(err)) },
 	})
 	return r, nil
 }
@@ -84,7 +80,7 @@ func NewHTTPServer(addr string, h http.Handler, log *slog.Logger) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      requestTimeout + 10*time.Second,
+		WriteTimeout:      requestTimeout + writeMargin,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),

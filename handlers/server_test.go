@@ -39,6 +39,8 @@ type fakeAPI struct {
 	keyed  string
 	digest [32]byte
 	source string
+	asked  any // request of the operations in fake_test.go
+	answer any // and their answer
 }
 
 func (f *fakeAPI) called(ctx context.Context, name string) error {

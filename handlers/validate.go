@@ -19,20 +19,6 @@ import (
 	"github.com/genevadrive/genevadrive/domain/strictjson"
 )
 
-// operation is what the edge needs of one operation of the contract.
-type operation struct {
-	path        []*openapi3.Parameter
-	query       map[string]*openapi3.Parameter
-	queryNames  []string
-	idempotent  bool // takes an Idempotency-Key
-	body        *openapi3.Schema
-	bodyNeeded  bool
-	mediaTypes  []string
-	raw         bool     // the body is read by the domain, whatever it is
-	exclusive   []string // properties of the body of which only one may be given
-	badPathCode domain.Code
-}
-
 // contract finds the operation of a route and checks requests against it. Its checks need only what is in
 // the contract; what depends on the database or the configuration is the engine's.
 type contract struct {
@@ -61,51 +47,8 @@ func newContract() (*contract, error) {
 	return c, nil
 }
 
-func newOperation(path string, shared openapi3.Parameters, op *openapi3.Operation) *operation {
-	o := &operation{query: map[string]*openapi3.Parameter{}, badPathCode: badPathCode(path)}
-	for _, ref := range slices.Concat(shared, op.Parameters) {
-		switch p := ref.Value; p.In {
-		case openapi3.ParameterInPath:
-			o.path = append(o.path, p)
-		case openapi3.ParameterInQuery:
-			o.query[p.Name] = p
-			o.queryNames = append(o.queryNames, p.Name)
-		case openapi3.ParameterInHeader:
-			o.idempotent = o.idempotent || p.Name == idempotencyHeader
-		}
-	}
-	if op.RequestBody == nil {
-		return o
-	}
-	body := op.RequestBody.Value
-	o.bodyNeeded = body.Required
-	for mediaType, media := range body.Content {
-		o.mediaTypes = append(o.mediaTypes, mediaType)
-		o.body = media.Schema.Value
-	}
-	slices.Sort(o.mediaTypes)
-	if o.raw = len(o.mediaTypes) > 1; o.raw {
-		return o // only definitions also come as YAML; domain.ParseDefinition knows their rules
-	}
-	if not := o.body.Not; not != nil {
-		// kin-openapi would stop at a failed "not" and hide every other fault.
-		o.exclusive, o.body.Not = not.Value.Required, nil
-	}
-	return o
-}
-
-// badPathCode is the problem of a malformed id or name in a path: what it names cannot exist.
-func badPathCode(path string) domain.Code {
-	switch {
-	case strings.HasPrefix(path, "/v1/workflows/"):
-		return domain.CodeWorkflowNotFound
-	case strings.HasPrefix(path, "/v1/step-executions/"):
-		return domain.CodeExecutionNotFound
-	case strings.HasPrefix(path, "/v1/definitions/"):
-		return domain.CodeDefinitionNotFound
-	}
-	return domain.CodeNotFound
-}
+// routeOf gives the route of a request; middleware of a group can ask for it.
+func routeOf(r *http.Request) *chi.Context { return chi.RouteContext(r.Context()) }
 
 // validate checks a request against the contract before the generated code sees it. It runs after routing.
 func validate(c *contract, p problems) func(http.Handler) http.Handler {
@@ -121,8 +64,7 @@ func validate(c *contract, p problems) func(http.Handler) http.Handler {
 }
 
 func (c *contract) check(w http.ResponseWriter, r *http.Request) error {
-	route := chi.RouteContext(r.Context())
-	op := c.operations[route.RouteMethod+" "+route.RoutePattern()]
+	route, op := routeOf(r), c.operationOf(r)
 	if op == nil {
 		return fmt.Errorf("route %s %s is not in the contract", route.RouteMethod, route.RoutePattern())
 	}
@@ -153,8 +95,8 @@ func (c *contract) checkPath(op *operation, route *chi.Context, u *url.URL) erro
 		if err == nil {
 			continue
 		}
-		if op.raw { // a definition is about to get this name, so say what is wrong with it
-			return domain.WithProblems(domain.CodeInvalidDefinition, parameterProblems(p, err))
+		if op.names { // something is about to get this name, so say what is wrong with it
+			return domain.WithProblems(op.badPathCode, parameterProblems(p, err))
 		}
 		return &domain.Error{Code: op.badPathCode, Detail: notThere(op.badPathCode, value)}
 	}
@@ -170,7 +112,7 @@ func notThere(code domain.Code, value string) string {
 }
 
 func (c *contract) checkQuery(op *operation, query string) error {
-	if query == "" {
+	if query == "" && len(op.query) == 0 {
 		return nil
 	}
 	values, err := url.ParseQuery(query)
@@ -185,8 +127,12 @@ func (c *contract) checkQuery(op *operation, query string) error {
 	}
 	slices.SortFunc(faults, func(a, b domain.Problem) int { return strings.Compare(a.Parameter, b.Parameter) })
 	for _, name := range op.queryNames {
-		if given := values[name]; given != nil {
-			faults = append(faults, c.checkParameter(op.query[name], given)...)
+		p, given := op.query[name], values[name]
+		switch {
+		case given != nil:
+			faults = append(faults, c.checkParameter(p, given)...)
+		case p.Required:
+			faults = append(faults, domain.Problem{Parameter: name, Detail: "it is required"})
 		}
 	}
 	if len(faults) > 0 {

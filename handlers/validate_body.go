@@ -21,10 +21,14 @@ const MaxBodyBytes = 1 << 20
 
 const idempotencyHeader = "Idempotency-Key"
 
-// checkIdempotencyKey refuses what is not one proper key; the handler reads it again.
+// checkIdempotencyKey refuses what is not one proper key, and any where none is taken; the handler reads it again.
 func checkIdempotencyKey(op *operation, h http.Header) error {
 	given := h.Values(idempotencyHeader)
 	switch {
+	case len(given) > 0 && op.unrepeatable:
+		detail := "This operation takes no Idempotency-Key, since it has no first answer to give again; leave the header out."
+		return &domain.Error{Code: domain.CodeInvalidIdempotencyKey, Detail: detail,
+			Problems: []domain.Problem{{Parameter: idempotencyHeader, Detail: "it is not taken here"}}}
 	case !op.idempotent || len(given) == 0:
 		return nil
 	case len(given) > 1:

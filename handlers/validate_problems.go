@@ -22,12 +22,16 @@ const mostProblems = 100
 // formats are the checks of strings, by the format of their schema. Those of the domain say what is wrong in
 // its own words, so that the edge and the engine agree.
 var formats = map[string]func(string) error{
-	"uuid":        checkUUID,
-	"date-time":   checkTime,
-	"Name":        domain.CheckName,
-	"SubjectType": domain.CheckSubjectType,
-	"SubjectId":   domain.CheckSubjectID,
-	"Duration":    func(text string) error { _, err := domain.ParseDuration(text); return err },
+	"uuid":           checkUUID,
+	"date-time":      checkTime,
+	"Name":           domain.CheckName,
+	"EndpointName":   domain.CheckName,
+	"SubjectType":    domain.CheckSubjectType,
+	"SubjectId":      domain.CheckSubjectID,
+	"Duration":       func(text string) error { _, err := domain.ParseDuration(text); return err },
+	"ReceiverURL":    domain.CheckURL,
+	"WebhookTimeout": checkTimeout,
+	"WebhookSecret":  checkSecret,
 }
 
 func checkUUID(text string) error {
@@ -193,6 +197,10 @@ func sentence(e *openapi3.SchemaError) string {
 		return fmt.Sprintf("there must be at least %d of them", s.MinItems)
 	case "maxItems":
 		return fmt.Sprintf("there may be at most %d of them", *s.MaxItems)
+	case "maxProperties":
+		return fmt.Sprintf("it may have at most %d members", *s.MaxProps)
+	case "not":
+		return strings.Join(s.Not.Value.Required, " and ") + " cannot be given together"
 	}
 	return "it does not fit the contract: " + e.Reason
 }

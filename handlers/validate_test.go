@@ -17,17 +17,50 @@ func createWith(more string) string {
 	return `{"type":"A","subject":{"type":"User","id":"1"}` + more + `}`
 }
 
+// badInput is a request that is refused, with the code and the places of its problem.
+type badInput struct {
+	name, request, body string
+	headers             []string
+	code                domain.Code
+	places              []string // pointers and parameters, in order
+}
+
+// refuseAll sends the requests to edges over a fake engine, unless change puts another in its place.
+func refuseAll(t *testing.T, tests []badInput, change ...func(*Deps)) {
+	t.Helper()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEdge(t, change...)
+			method, target, _ := strings.Cut(tt.request, " ")
+			w := e.do(method, target, tt.body, tt.headers...)
+			p := problemIn(t, w)
+			if p.Code != tt.code || w.Code != domain.KindOf(tt.code).Status {
+				t.Fatalf("%d %s, want %s: %s", w.Code, p.Code, tt.code, w.Body)
+			}
+			if got := places(p); !slices.Equal(got, tt.places) {
+				t.Errorf("places are %q, want %q: %s", got, tt.places, w.Body)
+			}
+			if p.Detail == "" || strings.Contains(w.Body.String(), "chema") || strings.Contains(w.Body.String(), "openapi3") {
+				t.Errorf("the words are not for people: %s", w.Body)
+			}
+			for _, fault := range p.Errors {
+				if fault.Detail == "" {
+					t.Errorf("a problem without words: %+v", fault)
+				}
+			}
+			if len(e.api.calls) > 0 {
+				t.Errorf("it reached the handler %v", e.api.calls)
+			}
+		})
+	}
+}
+
 // Every bad input that the edge catches: it gets its status, code and place, and reaches no handler.
 func TestBadInput(t *testing.T) {
 	const create = "POST /v1/workflows"
 	const pause = "POST /v1/workflows/" + workflowID + "/pause"
 	const reattempt = "POST /v1/workflows/" + workflowID + "/reattempt"
-	tests := []struct {
-		name, request, body string
-		headers             []string
-		code                domain.Code
-		places              []string // pointers and parameters, in order
-	}{
+	refuseAll(t, []badInput{
 		// bodies that cannot be read
 		{name: "no body", request: create, code: domain.CodeUnreadableBody},
 		{name: "no JSON", request: create, body: "type=A", code: domain.CodeUnreadableBody},
@@ -128,32 +161,7 @@ func TestBadInput(t *testing.T) {
 		{name: "unknown path", request: "GET /v1/workflow", code: domain.CodeNotFound},
 		{name: "trailing slash", request: "GET /v1/workflows/", code: domain.CodeNotFound},
 		{name: "unknown verb", request: "POST /v1/workflows/" + workflowID + "/stop", code: domain.CodeNotFound},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			e := newEdge(t)
-			method, target, _ := strings.Cut(tt.request, " ")
-			w := e.do(method, target, tt.body, tt.headers...)
-			p := problemIn(t, w)
-			if p.Code != tt.code || w.Code != domain.KindOf(tt.code).Status {
-				t.Fatalf("%d %s, want %s: %s", w.Code, p.Code, tt.code, w.Body)
-			}
-			if got := places(p); !slices.Equal(got, tt.places) {
-				t.Errorf("places are %q, want %q: %s", got, tt.places, w.Body)
-			}
-			if p.Detail == "" || strings.Contains(w.Body.String(), "chema") || strings.Contains(w.Body.String(), "openapi3") {
-				t.Errorf("the words are not for people: %s", w.Body)
-			}
-			for _, fault := range p.Errors {
-				if fault.Detail == "" {
-					t.Errorf("a problem without words: %+v", fault)
-				}
-			}
-			if len(e.api.calls) > 0 {
-				t.Errorf("it reached the handler %v", e.api.calls)
-			}
-		})
-	}
+	})
 }
 
 // A body without a length in front is cut off at the limit, and one that ends early is no body.
@@ -246,7 +254,7 @@ func TestRoutesMatchTheContract(t *testing.T) {
 	e := newEdge(t)
 	for route := range c.operations {
 		method, path, _ := strings.Cut(route, " ")
-		target := strings.NewReplacer("{id}", "x", "{type}", "9").Replace(path)
+		target := strings.NewReplacer("{id}", "x", "{type}", "9", "{name}", "9").Replace(path)
 		if w := e.do(method, target, ""); w.Code == 405 || strings.Contains(w.Body.String(), `"not_found"`) {
 			t.Errorf("%s is not routed: %d", route, w.Code)
 		}

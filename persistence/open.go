@@ -34,7 +34,11 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	d.text = d.texts()
-	s := &Store{dialect: d, now: cfg.Now, log: cfg.Logger}
+	sealer, err := newSealer(cfg.SealingKey)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dialect: d, sealer: sealer, now: cfg.Now, log: cfg.Logger}
 	if d.oneFile {
 		err = s.openSQLite(ctx)
 	} else {

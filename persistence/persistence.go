@@ -22,6 +22,8 @@ type Config struct {
 	MaxConns int              // of the main pool; 0: 20. SQLite always has one writer
 	Now      func() time.Time // the clock where the database is SQLite; nil: time.Now
 	Logger   *slog.Logger     // nil: slog.Default
+
+	SealingKey []byte // of 32 bytes, for the secrets of endpoints; nil: there can be none
 }
 
 // Store is the service's database. Its methods may be called from any goroutine.
@@ -30,6 +32,7 @@ type Store struct {
 	db      *bun.DB // writes, and reads where the database has no pool of its own for them
 	read    *bun.DB // reads outside of write transactions
 	lease   *bun.DB // the server lease: one connection, so that a heartbeat never waits for the main pool
+	sealer  *sealer
 	now     func() time.Time
 	log     *slog.Logger
 }

@@ -21,6 +21,7 @@ const (
 	keysTable        = "geneva_drive_idempotency_keys"
 	subjectsTable    = "geneva_drive_subjects"
 	erasuresTable    = "geneva_drive_erasures"
+	endpointsTable   = "geneva_drive_endpoints"
 )
 
 // The columns of a row in the order in which record reads and the write path writes them, with the aliases

@@ -1,0 +1,119 @@
+package handlers
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// slowTimeout is requestTimeout for the operations that do many things, one after the other. The minute that a
+// speedrun gives itself ends before.
+const slowTimeout = 75 * time.Second
+
+// What the edge does differently for some operations, by operationId.
+var (
+	// slow lists those that may take slowTimeout.
+	slow = []string{"bulkWorkflows", "speedrunWorkflow"}
+	// unrepeatable lists those that change something, but have no first answer to give again. They refuse an
+	// Idempotency-Key, since a client that sends one relies on it.
+	unrepeatable = []string{"bulkWorkflows", "speedrunWorkflow", "rotateEndpoint"}
+	// naming has the problem of a malformed name in the path for those that would create what it names; what
+	// the others name cannot exist.
+	naming = map[string]domain.Code{"putDefinition": domain.CodeInvalidDefinition, "putEndpoint": domain.CodeInvalidRequest}
+)
+
+// Bodies that are read by the domain, with rules that no schema tells.
+var domainBodies = []string{"#/components/schemas/Definition", "#/components/schemas/Answer"}
+
+// callbackScheme is the security scheme of the operations that take a callback's token in place of an API key.
+const callbackScheme = "callback"
+
+// operation is what the edge needs of one operation of the contract.
+type operation struct {
+	path         []*openapi3.Parameter
+	query        map[string]*openapi3.Parameter
+	queryNames   []string
+	idempotent   bool // takes an Idempotency-Key
+	unrepeatable bool // refuses one
+	callback     bool // takes a callback's token
+	timeLimit    time.Duration
+	body         *openapi3.Schema
+	bodyNeeded   bool
+	mediaTypes   []string
+	raw          bool        // the body is read by the domain, whatever it is
+	exclusive    []string    // properties of the body of which only one may be given
+	badPathCode  domain.Code // problem of a malformed id or name in the path
+	names        bool        // the path names what this operation would create
+}
+
+func newOperation(path string, shared openapi3.Parameters, op *openapi3.Operation) *operation {
+	o := &operation{query: map[string]*openapi3.Parameter{}, badPathCode: badPathCode(path), timeLimit: requestTimeout,
+		unrepeatable: slices.Contains(unrepeatable, op.OperationID), callback: takes(op, callbackScheme)}
+	if slices.Contains(slow, op.OperationID) {
+		o.timeLimit = slowTimeout
+	}
+	if code, ok := naming[op.OperationID]; ok {
+		o.badPathCode, o.names = code, true
+	}
+	for _, ref := range slices.Concat(shared, op.Parameters) {
+		switch p := ref.Value; p.In {
+		case openapi3.ParameterInPath:
+			o.path = append(o.path, p)
+		case openapi3.ParameterInQuery:
+			o.query[p.Name] = p
+			o.queryNames = append(o.queryNames, p.Name)
+		case openapi3.ParameterInHeader:
+			o.idempotent = o.idempotent || p.Name == idempotencyHeader
+		}
+	}
+	if op.RequestBody == nil {
+		return o
+	}
+	body := op.RequestBody.Value
+	o.bodyNeeded = body.Required
+	for mediaType, media := range body.Content {
+		o.mediaTypes = append(o.mediaTypes, mediaType)
+		o.body = media.Schema.Value
+		o.raw = o.raw || slices.Contains(domainBodies, media.Schema.Ref)
+	}
+	slices.Sort(o.mediaTypes)
+	if not := o.body.Not; not != nil && !o.raw {
+		// kin-openapi would stop at a failed "not" and hide every other fault.
+		o.exclusive, o.body.Not = not.Value.Required, nil
+	}
+	return o
+}
+
+// takes reports whether an operation has a security scheme of its own.
+func takes(op *openapi3.Operation, scheme string) bool {
+	return op.Security != nil && slices.ContainsFunc(*op.Security, func(r openapi3.SecurityRequirement) bool {
+		_, ok := r[scheme]
+		return ok
+	})
+}
+
+// badPathCode is the problem of a malformed id or name in a path: what it names cannot exist.
+func badPathCode(path string) domain.Code {
+	switch {
+	case strings.HasPrefix(path, "/v1/workflows/"):
+		return domain.CodeWorkflowNotFound
+	case strings.HasPrefix(path, "/v1/step-executions/"):
+		return domain.CodeExecutionNotFound
+	case strings.HasPrefix(path, "/v1/definitions/"):
+		return domain.CodeDefinitionNotFound
+	case strings.HasPrefix(path, "/v1/endpoints/"):
+		return domain.CodeEndpointNotFound
+	}
+	return domain.CodeNotFound
+}
+
+// operationOf gives the operation of a request that has been routed, nil for one that is not in the contract.
+func (c *contract) operationOf(r *http.Request) *operation {
+	route := routeOf(r)
+	return c.operations[route.RouteMethod+" "+route.RoutePattern()]
+}

@@ -82,6 +82,16 @@ const (
 	StepExecutionStateSkipped   StepExecutionState = "skipped"
 )
 
+// Defines values for Verb.
+const (
+	VerbCancel    Verb = "cancel"
+	VerbFinish    Verb = "finish"
+	VerbPause     Verb = "pause"
+	VerbReattempt Verb = "reattempt"
+	VerbResume    Verb = "resume"
+	VerbSkip      Verb = "skip"
+)
+
 // Defines values for WorkflowState.
 const (
 	WorkflowStateCanceled   WorkflowState = "canceled"
@@ -91,7 +101,7 @@ const (
 	WorkflowStateReady      WorkflowState = "ready"
 )
 
-// Answer What your webhook says. Anything else in a 2xx body is `invalid_answer` and fails the step for good.
+// Answer What your webhook says, at once or later. Anything else in a 2xx body is `invalid_answer` and fails the step for good.
 type Answer struct {
 	// Action `complete` if absent.
 	Action *AnswerAction `json:"action,omitempty"`
@@ -153,6 +163,53 @@ type Attempt struct {
 
 	// Status HTTP status of the receiver.
 	Status *int `json:"status"`
+}
+
+// BulkError defines model for BulkError.
+type BulkError struct {
+	// Code The `code` of the problem that the verb alone would be answered with.
+	Code       string    `json:"code"`
+	Detail     string    `json:"detail"`
+	WorkflowID uuid.UUID `json:"workflow_id"`
+}
+
+// BulkResult defines model for BulkResult.
+type BulkResult struct {
+	// Changed Workflows that were moved; 0 with `dry_run`.
+	Changed int `json:"changed"`
+
+	// Errors Workflows that could not be moved, and why.
+	Errors []BulkError `json:"errors"`
+
+	// Matched Workflows that the filter matches and the verb can move, as far as this call has looked.
+	Matched int `json:"matched"`
+}
+
+// BulkWorkflows defines model for BulkWorkflows.
+type BulkWorkflows struct {
+	// DryRun Count, and change nothing; false if absent.
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// Filter The filters of the list of workflows. Values of one filter are alternatives, different filters all have to
+	// match. At least one has to be there (422 `empty_filter`).
+	Filter WorkflowFilter `json:"filter"`
+
+	// Limit How many workflows to move at most; 1000 if absent.
+	Limit *int `json:"limit,omitempty"`
+
+	// Reason Why; stored and shown.
+	Reason *Reason `json:"reason,omitempty"`
+	Verb   Verb    `json:"verb"`
+}
+
+// Callback Where a late answer goes. Only in the delivery of a step with `callback_timeout`, never for the hook.
+type Callback struct {
+	// ExpiresAt Until when the answer comes in time for sure: `callback_timeout` after this attempt began.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Token Sent back as `Authorization: Bearer`. Keep it secret.
+	Token string `json:"token"`
+	URL   string `json:"url"`
 }
 
 // Condition `true`, `false`, a CEL expression, or the name of a condition of this definition.
@@ -299,6 +356,8 @@ type DefinitionSummary struct {
 
 // DeliveryData defines model for DeliveryData.
 type DeliveryData struct {
+	// Callback Where a late answer goes. Only in the delivery of a step with `callback_timeout`, never for the hook.
+	Callback      *Callback              `json:"callback,omitempty"`
 	StepExecution DeliveredStepExecution `json:"step_execution"`
 	Workflow      DeliveredWorkflow      `json:"workflow"`
 }
@@ -333,8 +392,73 @@ type DeliveredWorkflow struct {
 // Duration ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
 type Duration = string
 
+// Endpoint defines model for Endpoint.
+type Endpoint struct {
+	CreatedAt time.Time         `json:"created_at"`
+	Headers   map[string]string `json:"headers"`
+
+	// MaxInFlight null: 64.
+	MaxInFlight *int   `json:"max_in_flight"`
+	Name        string `json:"name"`
+
+	// RotatedAt When the secret was last made anew.
+	RotatedAt *time.Time `json:"rotated_at"`
+
+	// Secret Only in the answer to the call that made it.
+	Secret *string `json:"secret,omitempty"`
+
+	// Timeout ISO 8601; null: 30 seconds.
+	Timeout   *string   `json:"timeout"`
+	UpdatedAt time.Time `json:"updated_at"`
+	URL       string    `json:"url"`
+}
+
+// EndpointList defines model for EndpointList.
+type EndpointList struct {
+	Items      []Endpoint `json:"items"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// EndpointName Name of an endpoint.
+type EndpointName = string
+
 // ErrorCode defines model for ErrorCode.
 type ErrorCode string
+
+// ExplainedAction defines model for ExplainedAction.
+type ExplainedAction struct {
+	Effect string `json:"effect"`
+	Verb   string `json:"verb"`
+}
+
+// ExplainedNext defines model for ExplainedNext.
+type ExplainedNext struct {
+	At time.Time `json:"at"`
+
+	// OverdueSeconds How long ago that was; 0 if it is not due yet.
+	OverdueSeconds float64 `json:"overdue_seconds"`
+	StepName       string  `json:"step_name"`
+}
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	// Actions The verbs that are possible now, and what each would do.
+	Actions []ExplainedAction `json:"actions"`
+
+	// Code Stable name of the situation.
+	Code string `json:"code"`
+
+	// Error What went wrong last at the current step.
+	Error *StepError `json:"error"`
+
+	// Next What happens next by itself: a step starts, or, if it is being performed, the latest end of its attempt or of
+	// the wait for its callback; null for nothing.
+	Next  *ExplainedNext `json:"next"`
+	State string         `json:"state"`
+
+	// Summary One sentence, for people.
+	Summary string `json:"summary"`
+}
 
 // Health defines model for Health.
 type Health struct {
@@ -371,6 +495,32 @@ type Pause struct {
 	// By `api`, `answer` or `failure`.
 	By     string  `json:"by"`
 	Reason *string `json:"reason"`
+}
+
+// Presence defines model for Presence.
+type Presence struct {
+	// Present Whether there is an active workflow.
+	Present   bool   `json:"present"`
+	SubjectID string `json:"subject_id"`
+
+	// WorkflowIds The active workflows of this type.
+	WorkflowIds []uuid.UUID `json:"workflow_ids"`
+}
+
+// PresenceList defines model for PresenceList.
+type PresenceList struct {
+	Items []Presence `json:"items"`
+}
+
+// PresenceQuery defines model for PresenceQuery.
+type PresenceQuery struct {
+	SubjectIds []SubjectID `json:"subject_ids"`
+
+	// SubjectType 1 to 100 printable characters without spaces at the edges, compared exactly.
+	SubjectType SubjectType `json:"subject_type"`
+
+	// Type Name of a workflow type or step.
+	Type Name `json:"type"`
 }
 
 // Priority 0 is first, 9 is last; 5 by default.
@@ -413,6 +563,31 @@ type Fault struct {
 	Pointer *string `json:"pointer,omitempty"`
 }
 
+// PutEndpoint defines model for PutEndpoint.
+type PutEndpoint struct {
+	// Headers Sent with each delivery; at most 50 headers of 8 KiB together. Those that the server sets itself are
+	// refused.
+	Headers map[string]string `json:"headers,omitempty"`
+
+	// MaxInFlight Deliveries of one server under way at once; 64 if absent.
+	MaxInFlight *int `json:"max_in_flight,omitempty"`
+
+	// Secret Standard Webhooks secret, `whsec_` and the base64 of 24 to 64 bytes.
+	Secret *WebhookSecret `json:"secret,omitempty"`
+
+	// Timeout A duration from 100 ms to 10 minutes.
+	Timeout *WebhookTimeout `json:"timeout,omitempty"`
+
+	// URL Absolute http or https URL without user and fragment.
+	URL ReceiverURL `json:"url"`
+}
+
+// PutSubject defines model for PutSubject.
+type PutSubject struct {
+	// Attributes An object of your own, up to 256 KiB.
+	Attributes JSONObject `json:"attributes"`
+}
+
 // Reason Why; stored and shown.
 type Reason = string
 
@@ -430,6 +605,9 @@ type ReattemptWorkflow struct {
 	// Wait ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
 	Wait *Duration `json:"wait,omitempty"`
 }
+
+// ReceiverURL Absolute http or https URL without user and fragment.
+type ReceiverURL = string
 
 // RegisteredDefinition defines model for RegisteredDefinition.
 type RegisteredDefinition struct {
@@ -527,6 +705,23 @@ type Retry struct {
 	Multiplier  *float32  `json:"multiplier,omitempty"`
 }
 
+// SpeedrunResult defines model for SpeedrunResult.
+type SpeedrunResult struct {
+	// StepExecutions The history of the workflow, oldest first.
+	StepExecutions []StepExecution `json:"step_executions"`
+	StoppedBy      string          `json:"stopped_by"`
+	Workflow       Workflow        `json:"workflow"`
+}
+
+// SpeedrunWorkflow defines model for SpeedrunWorkflow.
+type SpeedrunWorkflow struct {
+	// Answers Answers by step name.
+	Answers map[string][]Answer `json:"answers,omitempty"`
+
+	// MaxSteps How many attempts of steps at most; 100 if absent.
+	MaxSteps *int `json:"max_steps,omitempty"`
+}
+
 // StepDelivery defines model for StepDelivery.
 type StepDelivery struct {
 	Data DeliveryData `json:"data"`
@@ -601,6 +796,16 @@ type StepExecutionList struct {
 // StepExecutionState defines model for StepExecutionState.
 type StepExecutionState string
 
+// StoredSubject defines model for StoredSubject.
+type StoredSubject struct {
+	// Attributes An object of your own, up to 256 KiB.
+	Attributes JSONObject `json:"attributes"`
+	CreatedAt  time.Time  `json:"created_at"`
+	ID         string     `json:"id"`
+	Type       string     `json:"type"`
+	UpdatedAt  time.Time  `json:"updated_at"`
+}
+
 // Subject defines model for Subject.
 type Subject struct {
 	ID   string `json:"id"`
@@ -622,6 +827,9 @@ type SubjectInput struct {
 // SubjectType 1 to 100 printable characters without spaces at the edges, compared exactly.
 type SubjectType = string
 
+// Verb defines model for Verb.
+type Verb string
+
 // Webhook Where a step is delivered; a step's keys win over the definition's, key by key.
 type Webhook struct {
 	// Endpoint Name of a workflow type or step.
@@ -634,6 +842,12 @@ type Webhook struct {
 	Timeout *Duration `json:"timeout,omitempty"`
 	URL     *string   `json:"url,omitempty"`
 }
+
+// WebhookSecret Standard Webhooks secret, `whsec_` and the base64 of 24 to 64 bytes.
+type WebhookSecret = string
+
+// WebhookTimeout A duration from 100 ms to 10 minutes.
+type WebhookTimeout = string
 
 // Workflow defines model for Workflow.
 type Workflow struct {
@@ -665,6 +879,23 @@ type Workflow struct {
 	Subject   Subject   `json:"subject"`
 	Type      string    `json:"type"`
 	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// WorkflowFilter The filters of the list of workflows. Values of one filter are alternatives, different filters all have to
+// match. At least one has to be there (422 `empty_filter`).
+type WorkflowFilter struct {
+	// CreatedAfter Created at this time or later.
+	CreatedAfter *time.Time `json:"created_after,omitempty"`
+
+	// CreatedBefore Created before this time.
+	CreatedBefore *time.Time      `json:"created_before,omitempty"`
+	ErrorCode     []ErrorCode     `json:"error_code,omitempty"`
+	Outcome       []Outcome       `json:"outcome,omitempty"`
+	State         []WorkflowState `json:"state,omitempty"`
+	StepName      []Name          `json:"step_name,omitempty"`
+	SubjectID     []SubjectID     `json:"subject_id,omitempty"`
+	SubjectType   []SubjectType   `json:"subject_type,omitempty"`
+	Type          []Name          `json:"type,omitempty"`
 }
 
 // WorkflowList defines model for WorkflowList.
@@ -736,6 +967,27 @@ type ListDefinitionVersionsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListEndpointsParams defines parameters for ListEndpoints.
+type ListEndpointsParams struct {
+	// Limit Items per page; 50 if absent.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetPresenceParams defines parameters for GetPresence.
+type GetPresenceParams struct {
+	// Type Workflow type.
+	Type Name `form:"type" json:"type"`
+
+	// SubjectType Type of the subject, compared exactly.
+	SubjectType SubjectType `form:"subject_type" json:"subject_type"`
+
+	// SubjectID Id of the subject, compared exactly.
+	SubjectID SubjectID `form:"subject_id" json:"subject_id"`
+}
+
 // ListStepExecutionsParams defines parameters for ListStepExecutions.
 type ListStepExecutionsParams struct {
 	// State State of the step execution.
@@ -758,6 +1010,33 @@ type ListStepExecutionsParams struct {
 
 	// Cursor The `next_cursor` of the page before, with the same filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// DeleteSubjectParams defines parameters for DeleteSubject.
+type DeleteSubjectParams struct {
+	// Type Type of the subject, compared exactly.
+	Type SubjectType `form:"type" json:"type"`
+
+	// ID Id of the subject, compared exactly.
+	ID SubjectID `form:"id" json:"id"`
+}
+
+// GetSubjectParams defines parameters for GetSubject.
+type GetSubjectParams struct {
+	// Type Type of the subject, compared exactly.
+	Type SubjectType `form:"type" json:"type"`
+
+	// ID Id of the subject, compared exactly.
+	ID SubjectID `form:"id" json:"id"`
+}
+
+// PutSubjectParams defines parameters for PutSubject.
+type PutSubjectParams struct {
+	// Type Type of the subject, compared exactly.
+	Type SubjectType `form:"type" json:"type"`
+
+	// ID Id of the subject, compared exactly.
+	ID SubjectID `form:"id" json:"id"`
 }
 
 // ListWorkflowsParams defines parameters for ListWorkflows.
@@ -800,7 +1079,8 @@ type ListWorkflowsParams struct {
 type CreateWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -808,7 +1088,8 @@ type CreateWorkflowParams struct {
 type CancelWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -816,7 +1097,8 @@ type CancelWorkflowParams struct {
 type FinishWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -824,7 +1106,8 @@ type FinishWorkflowParams struct {
 type PauseWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -832,7 +1115,8 @@ type PauseWorkflowParams struct {
 type ReattemptWorkflowStepParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -840,7 +1124,8 @@ type ReattemptWorkflowStepParams struct {
 type ResumeWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -848,7 +1133,8 @@ type ResumeWorkflowParams struct {
 type SkipWorkflowStepParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -864,8 +1150,23 @@ type ListWorkflowStepExecutionsParams struct {
 // PutDefinitionJSONRequestBody defines body for PutDefinition for application/json ContentType.
 type PutDefinitionJSONRequestBody = Definition
 
+// PutEndpointJSONRequestBody defines body for PutEndpoint for application/json ContentType.
+type PutEndpointJSONRequestBody = PutEndpoint
+
+// QueryPresenceJSONRequestBody defines body for QueryPresence for application/json ContentType.
+type QueryPresenceJSONRequestBody = PresenceQuery
+
+// CompleteStepExecutionJSONRequestBody defines body for CompleteStepExecution for application/json ContentType.
+type CompleteStepExecutionJSONRequestBody = Answer
+
+// PutSubjectJSONRequestBody defines body for PutSubject for application/json ContentType.
+type PutSubjectJSONRequestBody = PutSubject
+
 // CreateWorkflowJSONRequestBody defines body for CreateWorkflow for application/json ContentType.
 type CreateWorkflowJSONRequestBody = CreateWorkflow
+
+// BulkWorkflowsJSONRequestBody defines body for BulkWorkflows for application/json ContentType.
+type BulkWorkflowsJSONRequestBody = BulkWorkflows
 
 // CancelWorkflowJSONRequestBody defines body for CancelWorkflow for application/json ContentType.
 type CancelWorkflowJSONRequestBody = ControlWorkflow
@@ -887,6 +1188,9 @@ type ResumeWorkflowJSONRequestBody = ResumeWorkflow
 
 // SkipWorkflowStepJSONRequestBody defines body for SkipWorkflowStep for application/json ContentType.
 type SkipWorkflowStepJSONRequestBody = ControlWorkflow
+
+// SpeedrunWorkflowJSONRequestBody defines body for SpeedrunWorkflow for application/json ContentType.
+type SpeedrunWorkflowJSONRequestBody = SpeedrunWorkflow
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1001,6 +1305,85 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/definitions/{type}/versions (the `ListDefinitionVersions` operationId).
 	ListDefinitionVersions(ctx context.Context, pType DefinitionType, params *ListDefinitionVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListEndpoints List the endpoints
+	//
+	// Corresponds with GET /v1/endpoints (the `ListEndpoints` operationId).
+	ListEndpoints(ctx context.Context, params *ListEndpointsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteEndpoint Delete an endpoint
+	//
+	// An endpoint that the newest version of a definition or an open workflow refers to stays (409 `endpoint_in_use`).
+	//
+	// Corresponds with DELETE /v1/endpoints/{name} (the `DeleteEndpoint` operationId).
+	DeleteEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetEndpoint Read an endpoint
+	//
+	// Without its secret, which is never shown again.
+	//
+	// Corresponds with GET /v1/endpoints/{name} (the `GetEndpoint` operationId).
+	GetEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutEndpointWithBody Create or change an endpoint
+	//
+	// Takes the place of all settings there were but the secret. A change holds for every delivery that begins
+	// 5 seconds later or more, those of running workflows too.
+	//
+	// Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
+	// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
+	PutEndpointWithBody(ctx context.Context, name EndpointName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutEndpoint Create or change an endpoint
+	//
+	// Takes the place of all settings there were but the secret. A change holds for every delivery that begins
+	// 5 seconds later or more, those of running workflows too.
+	//
+	// Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
+	// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
+	PutEndpoint(ctx context.Context, name EndpointName, body PutEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateEndpoint Make a new secret
+	//
+	// For 24 hours deliveries are signed with the new secret and the old one, then with the new one alone. The
+	// answer is the only one that shows it. An `Idempotency-Key` is refused (400 `invalid_idempotency_key`), since
+	// the answer is kept nowhere: if it got lost, rotate again.
+	//
+	// Corresponds with POST /v1/endpoints/{name}/rotate (the `RotateEndpoint` operationId).
+	RotateEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPresence Has a subject an active workflow of a type
+	//
+	// Active is `ready`, `performing` and `paused`.
+	//
+	// Corresponds with GET /v1/presence (the `GetPresence` operationId).
+	GetPresence(ctx context.Context, params *GetPresenceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QueryPresenceWithBody Which of many subjects have an active workflow of a type
+	//
+	// Changes nothing. Active is `ready`, `performing` and `paused`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/presence (the `QueryPresence` operationId).
+	QueryPresenceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QueryPresence Which of many subjects have an active workflow of a type
+	//
+	// Changes nothing. Active is `ready`, `performing` and `paused`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/presence (the `QueryPresence` operationId).
+	QueryPresence(ctx context.Context, body QueryPresenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListStepExecutions List step executions
 	//
 	// Newest first. A filter given several times matches any of its values; different filters all have to match.
@@ -1012,6 +1395,69 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/step-executions/{id} (the `GetStepExecution` operationId).
 	GetStepExecution(ctx context.Context, id StepExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CompleteStepExecutionWithBody Give the late answer to a 202
+	//
+	// For receivers. A step with `callback_timeout` is delivered with `data.callback`; its receiver may answer 202
+	// and send the answer here within that time, with the token as `Authorization: Bearer`, in place of an API key.
+	// No body, or an empty one, means `complete`.
+	//
+	// The first valid answer counts, be it this one or the 2xx body of another attempt. The same answer again is
+	// 200 and changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/step-executions/{id}/complete (the `CompleteStepExecution` operationId).
+	CompleteStepExecutionWithBody(ctx context.Context, id StepExecutionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CompleteStepExecution Give the late answer to a 202
+	//
+	// For receivers. A step with `callback_timeout` is delivered with `data.callback`; its receiver may answer 202
+	// and send the answer here within that time, with the token as `Authorization: Bearer`, in place of an API key.
+	// No body, or an empty one, means `complete`.
+	//
+	// The first valid answer counts, be it this one or the 2xx body of another attempt. The same answer again is
+	// 200 and changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/step-executions/{id}/complete (the `CompleteStepExecution` operationId).
+	CompleteStepExecution(ctx context.Context, id StepExecutionID, body CompleteStepExecutionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteSubject Erase a subject
+	//
+	// Cancels the workflows the subject has, and erases what it had up to this moment: attributes, workflow data,
+	// reasons, errors, excerpts of responses and stored answers; in the workflows `subject.id` becomes `erased-…`.
+	// What is created later is untouched. It works in batches: for a subject with many workflows it goes on after
+	// this answer, whatever crashes. It may be repeated, also for a subject that nothing is known of.
+	//
+	// Corresponds with DELETE /v1/subjects (the `DeleteSubject` operationId).
+	DeleteSubject(ctx context.Context, params *DeleteSubjectParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSubject Read the attributes of a subject
+	//
+	// Corresponds with GET /v1/subjects (the `GetSubject` operationId).
+	GetSubject(ctx context.Context, params *GetSubjectParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutSubjectWithBody Set the attributes of a subject
+	//
+	// They take the place of those there were. Conditions see them as `subject.name` from the next step on, in
+	// running workflows too. The names `type` and `id` are taken: they are the subject's own.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/subjects (the `PutSubject` operationId).
+	PutSubjectWithBody(ctx context.Context, params *PutSubjectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutSubject Set the attributes of a subject
+	//
+	// They take the place of those there were. Conditions see them as `subject.name` from the next step on, in
+	// running workflows too. The names `type` and `id` are taken: they are the subject's own.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/subjects (the `PutSubject` operationId).
+	PutSubject(ctx context.Context, params *PutSubjectParams, body PutSubjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWorkflows List workflows
 	//
@@ -1041,6 +1487,46 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/workflows (the `CreateWorkflow` operationId).
 	CreateWorkflow(ctx context.Context, params *CreateWorkflowParams, body CreateWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BulkWorkflowsWithBody Move many workflows at once
+	//
+	// Performs a verb on the workflows that the filter matches and the verb can move, oldest first, until `limit` of
+	// them have moved; in slices, so that nothing else waits for the whole. A workflow that refuses is listed in
+	// `errors` and does not hold up the others. Try it with `dry_run` first: it counts and changes nothing.
+	//
+	// For more workflows than `limit`, repeat the call until `changed` is 0: the same call goes on where it
+	// stopped, since a workflow that has been paused, resumed, canceled or finished is not looked at again. For
+	// `skip` and `reattempt` name in the filter what a workflow leaves with its step (`step_name`, `error_code`).
+	// That also makes it safe to repeat a call whose answer got lost, and is why there is no `Idempotency-Key`
+	// here: there is no single workflow that a replay could show. A request with one is refused (400
+	// `invalid_idempotency_key`), so that nobody relies on it.
+	//
+	// The answer may take up to a minute.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/workflows/bulk (the `BulkWorkflows` operationId).
+	BulkWorkflowsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BulkWorkflows Move many workflows at once
+	//
+	// Performs a verb on the workflows that the filter matches and the verb can move, oldest first, until `limit` of
+	// them have moved; in slices, so that nothing else waits for the whole. A workflow that refuses is listed in
+	// `errors` and does not hold up the others. Try it with `dry_run` first: it counts and changes nothing.
+	//
+	// For more workflows than `limit`, repeat the call until `changed` is 0: the same call goes on where it
+	// stopped, since a workflow that has been paused, resumed, canceled or finished is not looked at again. For
+	// `skip` and `reattempt` name in the filter what a workflow leaves with its step (`step_name`, `error_code`).
+	// That also makes it safe to repeat a call whose answer got lost, and is why there is no `Idempotency-Key`
+	// here: there is no single workflow that a replay could show. A request with one is refused (400
+	// `invalid_idempotency_key`), so that nobody relies on it.
+	//
+	// The answer may take up to a minute.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/workflows/bulk (the `BulkWorkflows` operationId).
+	BulkWorkflows(ctx context.Context, body BulkWorkflowsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetWorkflow Read a workflow
 	//
@@ -1082,6 +1568,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /v1/workflows/{id}/data (the `PatchWorkflowData` operationId).
 	PatchWorkflowData(ctx context.Context, id WorkflowID, body PatchWorkflowDataJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExplainWorkflow Explain where a workflow stands
+	//
+	// Why it is where it is, what happens next and when, and which calls would move it.
+	//
+	// Corresponds with GET /v1/workflows/{id}/explain (the `ExplainWorkflow` operationId).
+	ExplainWorkflow(ctx context.Context, id WorkflowID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// FinishWorkflowWithBody Finish a workflow early
 	//
@@ -1185,6 +1678,38 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/workflows/{id}/skip (the `SkipWorkflowStep` operationId).
 	SkipWorkflowStep(ctx context.Context, id WorkflowID, params *SkipWorkflowStepParams, body SkipWorkflowStepJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// SpeedrunWorkflowWithBody Perform the remaining steps now
+	//
+	// For test suites: performs the steps that are left in order, through the same rules as ever but without
+	// their waits, until the workflow ends or is paused, `max_steps` have been performed or a minute is over.
+	// Steps named in `answers` are not delivered, and their hook is not called; they get their answers from there,
+	// one for each attempt, the last one again when they are used up. Other steps are delivered as usual, and
+	// conditions are asked. A step that somebody else performs, or whose callback is awaited, is waited for.
+	//
+	// Only on a server in test mode (403 `test_mode_off`). An `Idempotency-Key` is refused (400
+	// `invalid_idempotency_key`): a repeated call goes on where the workflow stands.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/workflows/{id}/speedrun (the `SpeedrunWorkflow` operationId).
+	SpeedrunWorkflowWithBody(ctx context.Context, id WorkflowID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SpeedrunWorkflow Perform the remaining steps now
+	//
+	// For test suites: performs the steps that are left in order, through the same rules as ever but without
+	// their waits, until the workflow ends or is paused, `max_steps` have been performed or a minute is over.
+	// Steps named in `answers` are not delivered, and their hook is not called; they get their answers from there,
+	// one for each attempt, the last one again when they are used up. Other steps are delivered as usual, and
+	// conditions are asked. A step that somebody else performs, or whose callback is awaited, is waited for.
+	//
+	// Only on a server in test mode (403 `test_mode_off`). An `Idempotency-Key` is refused (400
+	// `invalid_idempotency_key`): a repeated call goes on where the workflow stands.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/workflows/{id}/speedrun (the `SpeedrunWorkflow` operationId).
+	SpeedrunWorkflow(ctx context.Context, id WorkflowID, body SpeedrunWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListWorkflowStepExecutions Read the history of a workflow
 	//
 	// Its step executions in order, oldest first.
@@ -1282,6 +1807,175 @@ func (c *Client) ListDefinitionVersions(ctx context.Context, pType DefinitionTyp
 	return c.Client.Do(req)
 }
 
+// ListEndpoints List the endpoints
+//
+// Corresponds with GET /v1/endpoints (the `ListEndpoints` operationId).
+func (c *Client) ListEndpoints(ctx context.Context, params *ListEndpointsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEndpointsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteEndpoint Delete an endpoint
+//
+// An endpoint that the newest version of a definition or an open workflow refers to stays (409 `endpoint_in_use`).
+//
+// Corresponds with DELETE /v1/endpoints/{name} (the `DeleteEndpoint` operationId).
+func (c *Client) DeleteEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteEndpointRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetEndpoint Read an endpoint
+//
+// Without its secret, which is never shown again.
+//
+// Corresponds with GET /v1/endpoints/{name} (the `GetEndpoint` operationId).
+func (c *Client) GetEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEndpointRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutEndpointWithBody Create or change an endpoint
+//
+// Takes the place of all settings there were but the secret. A change holds for every delivery that begins
+// 5 seconds later or more, those of running workflows too.
+//
+// Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
+// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
+func (c *Client) PutEndpointWithBody(ctx context.Context, name EndpointName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutEndpointRequestWithBody(c.Server, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutEndpoint Create or change an endpoint
+//
+// Takes the place of all settings there were but the secret. A change holds for every delivery that begins
+// 5 seconds later or more, those of running workflows too.
+//
+// Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
+// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
+func (c *Client) PutEndpoint(ctx context.Context, name EndpointName, body PutEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutEndpointRequest(c.Server, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateEndpoint Make a new secret
+//
+// For 24 hours deliveries are signed with the new secret and the old one, then with the new one alone. The
+// answer is the only one that shows it. An `Idempotency-Key` is refused (400 `invalid_idempotency_key`), since
+// the answer is kept nowhere: if it got lost, rotate again.
+//
+// Corresponds with POST /v1/endpoints/{name}/rotate (the `RotateEndpoint` operationId).
+func (c *Client) RotateEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateEndpointRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPresence Has a subject an active workflow of a type
+//
+// Active is `ready`, `performing` and `paused`.
+//
+// Corresponds with GET /v1/presence (the `GetPresence` operationId).
+func (c *Client) GetPresence(ctx context.Context, params *GetPresenceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPresenceRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QueryPresenceWithBody Which of many subjects have an active workflow of a type
+//
+// Changes nothing. Active is `ready`, `performing` and `paused`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/presence (the `QueryPresence` operationId).
+func (c *Client) QueryPresenceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQueryPresenceRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QueryPresence Which of many subjects have an active workflow of a type
+//
+// Changes nothing. Active is `ready`, `performing` and `paused`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/presence (the `QueryPresence` operationId).
+func (c *Client) QueryPresence(ctx context.Context, body QueryPresenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQueryPresenceRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListStepExecutions List step executions
 //
 // Newest first. A filter given several times matches any of its values; different filters all have to match.
@@ -1304,6 +1998,129 @@ func (c *Client) ListStepExecutions(ctx context.Context, params *ListStepExecuti
 // Corresponds with GET /v1/step-executions/{id} (the `GetStepExecution` operationId).
 func (c *Client) GetStepExecution(ctx context.Context, id StepExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetStepExecutionRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CompleteStepExecutionWithBody Give the late answer to a 202
+//
+// For receivers. A step with `callback_timeout` is delivered with `data.callback`; its receiver may answer 202
+// and send the answer here within that time, with the token as `Authorization: Bearer`, in place of an API key.
+// No body, or an empty one, means `complete`.
+//
+// The first valid answer counts, be it this one or the 2xx body of another attempt. The same answer again is
+// 200 and changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/step-executions/{id}/complete (the `CompleteStepExecution` operationId).
+func (c *Client) CompleteStepExecutionWithBody(ctx context.Context, id StepExecutionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompleteStepExecutionRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CompleteStepExecution Give the late answer to a 202
+//
+// For receivers. A step with `callback_timeout` is delivered with `data.callback`; its receiver may answer 202
+// and send the answer here within that time, with the token as `Authorization: Bearer`, in place of an API key.
+// No body, or an empty one, means `complete`.
+//
+// The first valid answer counts, be it this one or the 2xx body of another attempt. The same answer again is
+// 200 and changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/step-executions/{id}/complete (the `CompleteStepExecution` operationId).
+func (c *Client) CompleteStepExecution(ctx context.Context, id StepExecutionID, body CompleteStepExecutionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompleteStepExecutionRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteSubject Erase a subject
+//
+// Cancels the workflows the subject has, and erases what it had up to this moment: attributes, workflow data,
+// reasons, errors, excerpts of responses and stored answers; in the workflows `subject.id` becomes `erased-…`.
+// What is created later is untouched. It works in batches: for a subject with many workflows it goes on after
+// this answer, whatever crashes. It may be repeated, also for a subject that nothing is known of.
+//
+// Corresponds with DELETE /v1/subjects (the `DeleteSubject` operationId).
+func (c *Client) DeleteSubject(ctx context.Context, params *DeleteSubjectParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSubjectRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSubject Read the attributes of a subject
+//
+// Corresponds with GET /v1/subjects (the `GetSubject` operationId).
+func (c *Client) GetSubject(ctx context.Context, params *GetSubjectParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSubjectRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutSubjectWithBody Set the attributes of a subject
+//
+// They take the place of those there were. Conditions see them as `subject.name` from the next step on, in
+// running workflows too. The names `type` and `id` are taken: they are the subject's own.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/subjects (the `PutSubject` operationId).
+func (c *Client) PutSubjectWithBody(ctx context.Context, params *PutSubjectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutSubjectRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutSubject Set the attributes of a subject
+//
+// They take the place of those there were. Conditions see them as `subject.name` from the next step on, in
+// running workflows too. The names `type` and `id` are taken: they are the subject's own.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/subjects (the `PutSubject` operationId).
+func (c *Client) PutSubject(ctx context.Context, params *PutSubjectParams, body PutSubjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutSubjectRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1363,6 +2180,66 @@ func (c *Client) CreateWorkflowWithBody(ctx context.Context, params *CreateWorkf
 // Corresponds with POST /v1/workflows (the `CreateWorkflow` operationId).
 func (c *Client) CreateWorkflow(ctx context.Context, params *CreateWorkflowParams, body CreateWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateWorkflowRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BulkWorkflowsWithBody Move many workflows at once
+//
+// Performs a verb on the workflows that the filter matches and the verb can move, oldest first, until `limit` of
+// them have moved; in slices, so that nothing else waits for the whole. A workflow that refuses is listed in
+// `errors` and does not hold up the others. Try it with `dry_run` first: it counts and changes nothing.
+//
+// For more workflows than `limit`, repeat the call until `changed` is 0: the same call goes on where it
+// stopped, since a workflow that has been paused, resumed, canceled or finished is not looked at again. For
+// `skip` and `reattempt` name in the filter what a workflow leaves with its step (`step_name`, `error_code`).
+// That also makes it safe to repeat a call whose answer got lost, and is why there is no `Idempotency-Key`
+// here: there is no single workflow that a replay could show. A request with one is refused (400
+// `invalid_idempotency_key`), so that nobody relies on it.
+//
+// The answer may take up to a minute.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/workflows/bulk (the `BulkWorkflows` operationId).
+func (c *Client) BulkWorkflowsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBulkWorkflowsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BulkWorkflows Move many workflows at once
+//
+// Performs a verb on the workflows that the filter matches and the verb can move, oldest first, until `limit` of
+// them have moved; in slices, so that nothing else waits for the whole. A workflow that refuses is listed in
+// `errors` and does not hold up the others. Try it with `dry_run` first: it counts and changes nothing.
+//
+// For more workflows than `limit`, repeat the call until `changed` is 0: the same call goes on where it
+// stopped, since a workflow that has been paused, resumed, canceled or finished is not looked at again. For
+// `skip` and `reattempt` name in the filter what a workflow leaves with its step (`step_name`, `error_code`).
+// That also makes it safe to repeat a call whose answer got lost, and is why there is no `Idempotency-Key`
+// here: there is no single workflow that a replay could show. A request with one is refused (400
+// `invalid_idempotency_key`), so that nobody relies on it.
+//
+// The answer may take up to a minute.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/workflows/bulk (the `BulkWorkflows` operationId).
+func (c *Client) BulkWorkflows(ctx context.Context, body BulkWorkflowsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBulkWorkflowsRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1454,6 +2331,23 @@ func (c *Client) PatchWorkflowDataWithBody(ctx context.Context, id WorkflowID, c
 // Corresponds with PATCH /v1/workflows/{id}/data (the `PatchWorkflowData` operationId).
 func (c *Client) PatchWorkflowData(ctx context.Context, id WorkflowID, body PatchWorkflowDataJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPatchWorkflowDataRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainWorkflow Explain where a workflow stands
+//
+// Why it is where it is, what happens next and when, and which calls would move it.
+//
+// Corresponds with GET /v1/workflows/{id}/explain (the `ExplainWorkflow` operationId).
+func (c *Client) ExplainWorkflow(ctx context.Context, id WorkflowID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainWorkflowRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -1656,6 +2550,58 @@ func (c *Client) SkipWorkflowStepWithBody(ctx context.Context, id WorkflowID, pa
 // Corresponds with POST /v1/workflows/{id}/skip (the `SkipWorkflowStep` operationId).
 func (c *Client) SkipWorkflowStep(ctx context.Context, id WorkflowID, params *SkipWorkflowStepParams, body SkipWorkflowStepJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSkipWorkflowStepRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SpeedrunWorkflowWithBody Perform the remaining steps now
+//
+// For test suites: performs the steps that are left in order, through the same rules as ever but without
+// their waits, until the workflow ends or is paused, `max_steps` have been performed or a minute is over.
+// Steps named in `answers` are not delivered, and their hook is not called; they get their answers from there,
+// one for each attempt, the last one again when they are used up. Other steps are delivered as usual, and
+// conditions are asked. A step that somebody else performs, or whose callback is awaited, is waited for.
+//
+// Only on a server in test mode (403 `test_mode_off`). An `Idempotency-Key` is refused (400
+// `invalid_idempotency_key`): a repeated call goes on where the workflow stands.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/workflows/{id}/speedrun (the `SpeedrunWorkflow` operationId).
+func (c *Client) SpeedrunWorkflowWithBody(ctx context.Context, id WorkflowID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSpeedrunWorkflowRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SpeedrunWorkflow Perform the remaining steps now
+//
+// For test suites: performs the steps that are left in order, through the same rules as ever but without
+// their waits, until the workflow ends or is paused, `max_steps` have been performed or a minute is over.
+// Steps named in `answers` are not delivered, and their hook is not called; they get their answers from there,
+// one for each attempt, the last one again when they are used up. Other steps are delivered as usual, and
+// conditions are asked. A step that somebody else performs, or whose callback is awaited, is waited for.
+//
+// Only on a server in test mode (403 `test_mode_off`). An `Idempotency-Key` is refused (400
+// `invalid_idempotency_key`): a repeated call goes on where the workflow stands.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/workflows/{id}/speedrun (the `SpeedrunWorkflow` operationId).
+func (c *Client) SpeedrunWorkflow(ctx context.Context, id WorkflowID, body SpeedrunWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSpeedrunWorkflowRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1930,6 +2876,327 @@ func NewListDefinitionVersionsRequest(server string, pType DefinitionType, param
 	return req, nil
 }
 
+// NewListEndpointsRequest constructs an http.Request for the ListEndpoints method
+func NewListEndpointsRequest(server string, params *ListEndpointsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/endpoints")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteEndpointRequest constructs an http.Request for the DeleteEndpoint method
+func NewDeleteEndpointRequest(server string, name EndpointName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/endpoints/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetEndpointRequest constructs an http.Request for the GetEndpoint method
+func NewGetEndpointRequest(server string, name EndpointName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/endpoints/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPutEndpointRequest calls the generic PutEndpoint builder with application/json body
+func NewPutEndpointRequest(server string, name EndpointName, body PutEndpointJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutEndpointRequestWithBody(server, name, "application/json", bodyReader)
+}
+
+// NewPutEndpointRequestWithBody constructs an http.Request for the PutEndpoint method, with any body, and a specified content type
+func NewPutEndpointRequestWithBody(server string, name EndpointName, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/endpoints/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRotateEndpointRequest constructs an http.Request for the RotateEndpoint method
+func NewRotateEndpointRequest(server string, name EndpointName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/endpoints/%s/rotate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPresenceRequest constructs an http.Request for the GetPresence method
+func NewGetPresenceRequest(server string, params *GetPresenceParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/presence")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "subject_type", params.SubjectType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "subject_id", params.SubjectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewQueryPresenceRequest calls the generic QueryPresence builder with application/json body
+func NewQueryPresenceRequest(server string, body QueryPresenceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewQueryPresenceRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewQueryPresenceRequestWithBody constructs an http.Request for the QueryPresence method, with any body, and a specified content type
+func NewQueryPresenceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/presence")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListStepExecutionsRequest constructs an http.Request for the ListStepExecutions method
 func NewListStepExecutionsRequest(server string, params *ListStepExecutionsParams) (*http.Request, error) {
 	var err error
@@ -2086,6 +3353,240 @@ func NewGetStepExecutionRequest(server string, id StepExecutionID) (*http.Reques
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewCompleteStepExecutionRequest calls the generic CompleteStepExecution builder with application/json body
+func NewCompleteStepExecutionRequest(server string, id StepExecutionID, body CompleteStepExecutionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCompleteStepExecutionRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewCompleteStepExecutionRequestWithBody constructs an http.Request for the CompleteStepExecution method, with any body, and a specified content type
+func NewCompleteStepExecutionRequestWithBody(server string, id StepExecutionID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/step-executions/%s/complete", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteSubjectRequest constructs an http.Request for the DeleteSubject method
+func NewDeleteSubjectRequest(server string, params *DeleteSubjectParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subjects")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "id", params.ID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetSubjectRequest constructs an http.Request for the GetSubject method
+func NewGetSubjectRequest(server string, params *GetSubjectParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subjects")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "id", params.ID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPutSubjectRequest calls the generic PutSubject builder with application/json body
+func NewPutSubjectRequest(server string, params *PutSubjectParams, body PutSubjectJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutSubjectRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewPutSubjectRequestWithBody constructs an http.Request for the PutSubject method, with any body, and a specified content type
+func NewPutSubjectRequestWithBody(server string, params *PutSubjectParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/subjects")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "id", params.ID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -2319,6 +3820,46 @@ func NewCreateWorkflowRequestWithBody(server string, params *CreateWorkflowParam
 	return req, nil
 }
 
+// NewBulkWorkflowsRequest calls the generic BulkWorkflows builder with application/json body
+func NewBulkWorkflowsRequest(server string, body BulkWorkflowsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewBulkWorkflowsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewBulkWorkflowsRequestWithBody constructs an http.Request for the BulkWorkflows method, with any body, and a specified content type
+func NewBulkWorkflowsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/workflows/bulk")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetWorkflowRequest constructs an http.Request for the GetWorkflow method
 func NewGetWorkflowRequest(server string, id WorkflowID) (*http.Request, error) {
 	var err error
@@ -2458,6 +3999,40 @@ func NewPatchWorkflowDataRequestWithBody(server string, id WorkflowID, contentTy
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewExplainWorkflowRequest constructs an http.Request for the ExplainWorkflow method
+func NewExplainWorkflowRequest(server string, id WorkflowID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/workflows/%s/explain", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -2772,6 +4347,53 @@ func NewSkipWorkflowStepRequestWithBody(server string, id WorkflowID, params *Sk
 	return req, nil
 }
 
+// NewSpeedrunWorkflowRequest calls the generic SpeedrunWorkflow builder with application/json body
+func NewSpeedrunWorkflowRequest(server string, id WorkflowID, body SpeedrunWorkflowJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSpeedrunWorkflowRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewSpeedrunWorkflowRequestWithBody constructs an http.Request for the SpeedrunWorkflow method, with any body, and a specified content type
+func NewSpeedrunWorkflowRequestWithBody(server string, id WorkflowID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/workflows/%s/speedrun", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListWorkflowStepExecutionsRequest constructs an http.Request for the ListWorkflowStepExecutions method
 func NewListWorkflowStepExecutionsRequest(server string, id WorkflowID, params *ListWorkflowStepExecutionsParams) (*http.Request, error) {
 	var err error
@@ -2934,6 +4556,95 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/definitions/{type}/versions (the `ListDefinitionVersions` operationId).
 	ListDefinitionVersionsWithResponse(ctx context.Context, pType DefinitionType, params *ListDefinitionVersionsParams, reqEditors ...RequestEditorFn) (*ListDefinitionVersionsResponse, error)
 
+	// ListEndpointsWithResponse List the endpoints
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/endpoints (the `ListEndpoints` operationId).
+	ListEndpointsWithResponse(ctx context.Context, params *ListEndpointsParams, reqEditors ...RequestEditorFn) (*ListEndpointsResponse, error)
+
+	// DeleteEndpointWithResponse Delete an endpoint
+	//
+	// An endpoint that the newest version of a definition or an open workflow refers to stays (409 `endpoint_in_use`).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/endpoints/{name} (the `DeleteEndpoint` operationId).
+	DeleteEndpointWithResponse(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*DeleteEndpointResponse, error)
+
+	// GetEndpointWithResponse Read an endpoint
+	//
+	// Without its secret, which is never shown again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/endpoints/{name} (the `GetEndpoint` operationId).
+	GetEndpointWithResponse(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*GetEndpointResponse, error)
+
+	// PutEndpointWithBodyWithResponse Create or change an endpoint
+	//
+	// Takes the place of all settings there were but the secret. A change holds for every delivery that begins
+	// 5 seconds later or more, those of running workflows too.
+	//
+	// Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
+	// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
+	PutEndpointWithBodyWithResponse(ctx context.Context, name EndpointName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutEndpointResponse, error)
+
+	// PutEndpointWithResponse Create or change an endpoint
+	//
+	// Takes the place of all settings there were but the secret. A change holds for every delivery that begins
+	// 5 seconds later or more, those of running workflows too.
+	//
+	// Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
+	// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
+	PutEndpointWithResponse(ctx context.Context, name EndpointName, body PutEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*PutEndpointResponse, error)
+
+	// RotateEndpointWithResponse Make a new secret
+	//
+	// For 24 hours deliveries are signed with the new secret and the old one, then with the new one alone. The
+	// answer is the only one that shows it. An `Idempotency-Key` is refused (400 `invalid_idempotency_key`), since
+	// the answer is kept nowhere: if it got lost, rotate again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/endpoints/{name}/rotate (the `RotateEndpoint` operationId).
+	RotateEndpointWithResponse(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*RotateEndpointResponse, error)
+
+	// GetPresenceWithResponse Has a subject an active workflow of a type
+	//
+	// Active is `ready`, `performing` and `paused`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/presence (the `GetPresence` operationId).
+	GetPresenceWithResponse(ctx context.Context, params *GetPresenceParams, reqEditors ...RequestEditorFn) (*GetPresenceResponse, error)
+
+	// QueryPresenceWithBodyWithResponse Which of many subjects have an active workflow of a type
+	//
+	// Changes nothing. Active is `ready`, `performing` and `paused`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/presence (the `QueryPresence` operationId).
+	QueryPresenceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*QueryPresenceResponse, error)
+
+	// QueryPresenceWithResponse Which of many subjects have an active workflow of a type
+	//
+	// Changes nothing. Active is `ready`, `performing` and `paused`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/presence (the `QueryPresence` operationId).
+	QueryPresenceWithResponse(ctx context.Context, body QueryPresenceJSONRequestBody, reqEditors ...RequestEditorFn) (*QueryPresenceResponse, error)
+
 	// ListStepExecutionsWithResponse List step executions
 	//
 	// Newest first. A filter given several times matches any of its values; different filters all have to match.
@@ -2949,6 +4660,73 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/step-executions/{id} (the `GetStepExecution` operationId).
 	GetStepExecutionWithResponse(ctx context.Context, id StepExecutionID, reqEditors ...RequestEditorFn) (*GetStepExecutionResponse, error)
+
+	// CompleteStepExecutionWithBodyWithResponse Give the late answer to a 202
+	//
+	// For receivers. A step with `callback_timeout` is delivered with `data.callback`; its receiver may answer 202
+	// and send the answer here within that time, with the token as `Authorization: Bearer`, in place of an API key.
+	// No body, or an empty one, means `complete`.
+	//
+	// The first valid answer counts, be it this one or the 2xx body of another attempt. The same answer again is
+	// 200 and changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/step-executions/{id}/complete (the `CompleteStepExecution` operationId).
+	CompleteStepExecutionWithBodyWithResponse(ctx context.Context, id StepExecutionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompleteStepExecutionResponse, error)
+
+	// CompleteStepExecutionWithResponse Give the late answer to a 202
+	//
+	// For receivers. A step with `callback_timeout` is delivered with `data.callback`; its receiver may answer 202
+	// and send the answer here within that time, with the token as `Authorization: Bearer`, in place of an API key.
+	// No body, or an empty one, means `complete`.
+	//
+	// The first valid answer counts, be it this one or the 2xx body of another attempt. The same answer again is
+	// 200 and changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/step-executions/{id}/complete (the `CompleteStepExecution` operationId).
+	CompleteStepExecutionWithResponse(ctx context.Context, id StepExecutionID, body CompleteStepExecutionJSONRequestBody, reqEditors ...RequestEditorFn) (*CompleteStepExecutionResponse, error)
+
+	// DeleteSubjectWithResponse Erase a subject
+	//
+	// Cancels the workflows the subject has, and erases what it had up to this moment: attributes, workflow data,
+	// reasons, errors, excerpts of responses and stored answers; in the workflows `subject.id` becomes `erased-…`.
+	// What is created later is untouched. It works in batches: for a subject with many workflows it goes on after
+	// this answer, whatever crashes. It may be repeated, also for a subject that nothing is known of.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/subjects (the `DeleteSubject` operationId).
+	DeleteSubjectWithResponse(ctx context.Context, params *DeleteSubjectParams, reqEditors ...RequestEditorFn) (*DeleteSubjectResponse, error)
+
+	// GetSubjectWithResponse Read the attributes of a subject
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/subjects (the `GetSubject` operationId).
+	GetSubjectWithResponse(ctx context.Context, params *GetSubjectParams, reqEditors ...RequestEditorFn) (*GetSubjectResponse, error)
+
+	// PutSubjectWithBodyWithResponse Set the attributes of a subject
+	//
+	// They take the place of those there were. Conditions see them as `subject.name` from the next step on, in
+	// running workflows too. The names `type` and `id` are taken: they are the subject's own.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/subjects (the `PutSubject` operationId).
+	PutSubjectWithBodyWithResponse(ctx context.Context, params *PutSubjectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutSubjectResponse, error)
+
+	// PutSubjectWithResponse Set the attributes of a subject
+	//
+	// They take the place of those there were. Conditions see them as `subject.name` from the next step on, in
+	// running workflows too. The names `type` and `id` are taken: they are the subject's own.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/subjects (the `PutSubject` operationId).
+	PutSubjectWithResponse(ctx context.Context, params *PutSubjectParams, body PutSubjectJSONRequestBody, reqEditors ...RequestEditorFn) (*PutSubjectResponse, error)
 
 	// ListWorkflowsWithResponse List workflows
 	//
@@ -2980,6 +4758,46 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/workflows (the `CreateWorkflow` operationId).
 	CreateWorkflowWithResponse(ctx context.Context, params *CreateWorkflowParams, body CreateWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWorkflowResponse, error)
+
+	// BulkWorkflowsWithBodyWithResponse Move many workflows at once
+	//
+	// Performs a verb on the workflows that the filter matches and the verb can move, oldest first, until `limit` of
+	// them have moved; in slices, so that nothing else waits for the whole. A workflow that refuses is listed in
+	// `errors` and does not hold up the others. Try it with `dry_run` first: it counts and changes nothing.
+	//
+	// For more workflows than `limit`, repeat the call until `changed` is 0: the same call goes on where it
+	// stopped, since a workflow that has been paused, resumed, canceled or finished is not looked at again. For
+	// `skip` and `reattempt` name in the filter what a workflow leaves with its step (`step_name`, `error_code`).
+	// That also makes it safe to repeat a call whose answer got lost, and is why there is no `Idempotency-Key`
+	// here: there is no single workflow that a replay could show. A request with one is refused (400
+	// `invalid_idempotency_key`), so that nobody relies on it.
+	//
+	// The answer may take up to a minute.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/workflows/bulk (the `BulkWorkflows` operationId).
+	BulkWorkflowsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BulkWorkflowsResponse, error)
+
+	// BulkWorkflowsWithResponse Move many workflows at once
+	//
+	// Performs a verb on the workflows that the filter matches and the verb can move, oldest first, until `limit` of
+	// them have moved; in slices, so that nothing else waits for the whole. A workflow that refuses is listed in
+	// `errors` and does not hold up the others. Try it with `dry_run` first: it counts and changes nothing.
+	//
+	// For more workflows than `limit`, repeat the call until `changed` is 0: the same call goes on where it
+	// stopped, since a workflow that has been paused, resumed, canceled or finished is not looked at again. For
+	// `skip` and `reattempt` name in the filter what a workflow leaves with its step (`step_name`, `error_code`).
+	// That also makes it safe to repeat a call whose answer got lost, and is why there is no `Idempotency-Key`
+	// here: there is no single workflow that a replay could show. A request with one is refused (400
+	// `invalid_idempotency_key`), so that nobody relies on it.
+	//
+	// The answer may take up to a minute.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/workflows/bulk (the `BulkWorkflows` operationId).
+	BulkWorkflowsWithResponse(ctx context.Context, body BulkWorkflowsJSONRequestBody, reqEditors ...RequestEditorFn) (*BulkWorkflowsResponse, error)
 
 	// GetWorkflowWithResponse Read a workflow
 	//
@@ -3023,6 +4841,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PATCH /v1/workflows/{id}/data (the `PatchWorkflowData` operationId).
 	PatchWorkflowDataWithResponse(ctx context.Context, id WorkflowID, body PatchWorkflowDataJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchWorkflowDataResponse, error)
+
+	// ExplainWorkflowWithResponse Explain where a workflow stands
+	//
+	// Why it is where it is, what happens next and when, and which calls would move it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/workflows/{id}/explain (the `ExplainWorkflow` operationId).
+	ExplainWorkflowWithResponse(ctx context.Context, id WorkflowID, reqEditors ...RequestEditorFn) (*ExplainWorkflowResponse, error)
 
 	// FinishWorkflowWithBodyWithResponse Finish a workflow early
 	//
@@ -3125,6 +4952,38 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/workflows/{id}/skip (the `SkipWorkflowStep` operationId).
 	SkipWorkflowStepWithResponse(ctx context.Context, id WorkflowID, params *SkipWorkflowStepParams, body SkipWorkflowStepJSONRequestBody, reqEditors ...RequestEditorFn) (*SkipWorkflowStepResponse, error)
+
+	// SpeedrunWorkflowWithBodyWithResponse Perform the remaining steps now
+	//
+	// For test suites: performs the steps that are left in order, through the same rules as ever but without
+	// their waits, until the workflow ends or is paused, `max_steps` have been performed or a minute is over.
+	// Steps named in `answers` are not delivered, and their hook is not called; they get their answers from there,
+	// one for each attempt, the last one again when they are used up. Other steps are delivered as usual, and
+	// conditions are asked. A step that somebody else performs, or whose callback is awaited, is waited for.
+	//
+	// Only on a server in test mode (403 `test_mode_off`). An `Idempotency-Key` is refused (400
+	// `invalid_idempotency_key`): a repeated call goes on where the workflow stands.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/workflows/{id}/speedrun (the `SpeedrunWorkflow` operationId).
+	SpeedrunWorkflowWithBodyWithResponse(ctx context.Context, id WorkflowID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SpeedrunWorkflowResponse, error)
+
+	// SpeedrunWorkflowWithResponse Perform the remaining steps now
+	//
+	// For test suites: performs the steps that are left in order, through the same rules as ever but without
+	// their waits, until the workflow ends or is paused, `max_steps` have been performed or a minute is over.
+	// Steps named in `answers` are not delivered, and their hook is not called; they get their answers from there,
+	// one for each attempt, the last one again when they are used up. Other steps are delivered as usual, and
+	// conditions are asked. A step that somebody else performs, or whose callback is awaited, is waited for.
+	//
+	// Only on a server in test mode (403 `test_mode_off`). An `Idempotency-Key` is refused (400
+	// `invalid_idempotency_key`): a repeated call goes on where the workflow stands.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/workflows/{id}/speedrun (the `SpeedrunWorkflow` operationId).
+	SpeedrunWorkflowWithResponse(ctx context.Context, id WorkflowID, body SpeedrunWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*SpeedrunWorkflowResponse, error)
 
 	// ListWorkflowStepExecutionsWithResponse Read the history of a workflow
 	//
@@ -3237,6 +5096,174 @@ func (r ListDefinitionVersionsResponse) StatusCode() int {
 	return 0
 }
 
+type ListEndpointsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EndpointList
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEndpointsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEndpointsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type DeleteEndpointResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteEndpointResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteEndpointResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type GetEndpointResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Endpoint
+}
+
+// Status returns HTTPResponse.Status
+func (r GetEndpointResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetEndpointResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// PutEndpointResponse201Headers the declared response headers of an HTTP 201 response for PutEndpoint
+type PutEndpointResponse201Headers struct {
+	Location *string
+}
+
+type PutEndpointResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Endpoint
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Endpoint
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PutEndpointResponse201Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r PutEndpointResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutEndpointResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type RotateEndpointResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Endpoint
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateEndpointResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateEndpointResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type GetPresenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Presence
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPresenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPresenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type QueryPresenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PresenceList
+}
+
+// Status returns HTTPResponse.Status
+func (r QueryPresenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r QueryPresenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
 type ListStepExecutionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3277,6 +5304,98 @@ func (r GetStepExecutionResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r GetStepExecutionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type CompleteStepExecutionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StepExecution
+}
+
+// Status returns HTTPResponse.Status
+func (r CompleteStepExecutionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CompleteStepExecutionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type DeleteSubjectResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteSubjectResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteSubjectResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type GetSubjectResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StoredSubject
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSubjectResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSubjectResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type PutSubjectResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StoredSubject
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *StoredSubject
+}
+
+// Status returns HTTPResponse.Status
+func (r PutSubjectResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutSubjectResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -3340,6 +5459,29 @@ func (r CreateWorkflowResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r CreateWorkflowResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type BulkWorkflowsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkResult
+}
+
+// Status returns HTTPResponse.Status
+func (r BulkWorkflowsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BulkWorkflowsResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -3416,6 +5558,29 @@ func (r PatchWorkflowDataResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r PatchWorkflowDataResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type ExplainWorkflowResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Explanation
+}
+
+// Status returns HTTPResponse.Status
+func (r ExplainWorkflowResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExplainWorkflowResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -3572,6 +5737,29 @@ func (r SkipWorkflowStepResponse) StatusCode() int {
 	return 0
 }
 
+type SpeedrunWorkflowResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SpeedrunResult
+}
+
+// Status returns HTTPResponse.Status
+func (r SpeedrunWorkflowResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SpeedrunWorkflowResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
 type ListWorkflowStepExecutionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3670,6 +5858,149 @@ func (c *ClientWithResponses) ListDefinitionVersionsWithResponse(ctx context.Con
 	return ParseListDefinitionVersionsResponse(rsp)
 }
 
+// ListEndpointsWithResponse List the endpoints
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/endpoints (the `ListEndpoints` operationId).
+func (c *ClientWithResponses) ListEndpointsWithResponse(ctx context.Context, params *ListEndpointsParams, reqEditors ...RequestEditorFn) (*ListEndpointsResponse, error) {
+	rsp, err := c.ListEndpoints(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEndpointsResponse(rsp)
+}
+
+// DeleteEndpointWithResponse Delete an endpoint
+//
+// An endpoint that the newest version of a definition or an open workflow refers to stays (409 `endpoint_in_use`).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/endpoints/{name} (the `DeleteEndpoint` operationId).
+func (c *ClientWithResponses) DeleteEndpointWithResponse(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*DeleteEndpointResponse, error) {
+	rsp, err := c.DeleteEndpoint(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteEndpointResponse(rsp)
+}
+
+// GetEndpointWithResponse Read an endpoint
+//
+// Without its secret, which is never shown again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/endpoints/{name} (the `GetEndpoint` operationId).
+func (c *ClientWithResponses) GetEndpointWithResponse(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*GetEndpointResponse, error) {
+	rsp, err := c.GetEndpoint(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetEndpointResponse(rsp)
+}
+
+// PutEndpointWithBodyWithResponse Create or change an endpoint
+//
+// Takes the place of all settings there were but the secret. A change holds for every delivery that begins
+// 5 seconds later or more, those of running workflows too.
+//
+// Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
+// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
+func (c *ClientWithResponses) PutEndpointWithBodyWithResponse(ctx context.Context, name EndpointName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutEndpointResponse, error) {
+	rsp, err := c.PutEndpointWithBody(ctx, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutEndpointResponse(rsp)
+}
+
+// PutEndpointWithResponse Create or change an endpoint
+//
+// Takes the place of all settings there were but the secret. A change holds for every delivery that begins
+// 5 seconds later or more, those of running workflows too.
+//
+// Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
+// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
+func (c *ClientWithResponses) PutEndpointWithResponse(ctx context.Context, name EndpointName, body PutEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*PutEndpointResponse, error) {
+	rsp, err := c.PutEndpoint(ctx, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutEndpointResponse(rsp)
+}
+
+// RotateEndpointWithResponse Make a new secret
+//
+// For 24 hours deliveries are signed with the new secret and the old one, then with the new one alone. The
+// answer is the only one that shows it. An `Idempotency-Key` is refused (400 `invalid_idempotency_key`), since
+// the answer is kept nowhere: if it got lost, rotate again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/endpoints/{name}/rotate (the `RotateEndpoint` operationId).
+func (c *ClientWithResponses) RotateEndpointWithResponse(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*RotateEndpointResponse, error) {
+	rsp, err := c.RotateEndpoint(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateEndpointResponse(rsp)
+}
+
+// GetPresenceWithResponse Has a subject an active workflow of a type
+//
+// Active is `ready`, `performing` and `paused`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/presence (the `GetPresence` operationId).
+func (c *ClientWithResponses) GetPresenceWithResponse(ctx context.Context, params *GetPresenceParams, reqEditors ...RequestEditorFn) (*GetPresenceResponse, error) {
+	rsp, err := c.GetPresence(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPresenceResponse(rsp)
+}
+
+// QueryPresenceWithBodyWithResponse Which of many subjects have an active workflow of a type
+//
+// Changes nothing. Active is `ready`, `performing` and `paused`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/presence (the `QueryPresence` operationId).
+func (c *ClientWithResponses) QueryPresenceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*QueryPresenceResponse, error) {
+	rsp, err := c.QueryPresenceWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQueryPresenceResponse(rsp)
+}
+
+// QueryPresenceWithResponse Which of many subjects have an active workflow of a type
+//
+// Changes nothing. Active is `ready`, `performing` and `paused`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/presence (the `QueryPresence` operationId).
+func (c *ClientWithResponses) QueryPresenceWithResponse(ctx context.Context, body QueryPresenceJSONRequestBody, reqEditors ...RequestEditorFn) (*QueryPresenceResponse, error) {
+	rsp, err := c.QueryPresence(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQueryPresenceResponse(rsp)
+}
+
 // ListStepExecutionsWithResponse List step executions
 //
 // Newest first. A filter given several times matches any of its values; different filters all have to match.
@@ -3696,6 +6027,109 @@ func (c *ClientWithResponses) GetStepExecutionWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseGetStepExecutionResponse(rsp)
+}
+
+// CompleteStepExecutionWithBodyWithResponse Give the late answer to a 202
+//
+// For receivers. A step with `callback_timeout` is delivered with `data.callback`; its receiver may answer 202
+// and send the answer here within that time, with the token as `Authorization: Bearer`, in place of an API key.
+// No body, or an empty one, means `complete`.
+//
+// The first valid answer counts, be it this one or the 2xx body of another attempt. The same answer again is
+// 200 and changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/step-executions/{id}/complete (the `CompleteStepExecution` operationId).
+func (c *ClientWithResponses) CompleteStepExecutionWithBodyWithResponse(ctx context.Context, id StepExecutionID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompleteStepExecutionResponse, error) {
+	rsp, err := c.CompleteStepExecutionWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompleteStepExecutionResponse(rsp)
+}
+
+// CompleteStepExecutionWithResponse Give the late answer to a 202
+//
+// For receivers. A step with `callback_timeout` is delivered with `data.callback`; its receiver may answer 202
+// and send the answer here within that time, with the token as `Authorization: Bearer`, in place of an API key.
+// No body, or an empty one, means `complete`.
+//
+// The first valid answer counts, be it this one or the 2xx body of another attempt. The same answer again is
+// 200 and changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/step-executions/{id}/complete (the `CompleteStepExecution` operationId).
+func (c *ClientWithResponses) CompleteStepExecutionWithResponse(ctx context.Context, id StepExecutionID, body CompleteStepExecutionJSONRequestBody, reqEditors ...RequestEditorFn) (*CompleteStepExecutionResponse, error) {
+	rsp, err := c.CompleteStepExecution(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompleteStepExecutionResponse(rsp)
+}
+
+// DeleteSubjectWithResponse Erase a subject
+//
+// Cancels the workflows the subject has, and erases what it had up to this moment: attributes, workflow data,
+// reasons, errors, excerpts of responses and stored answers; in the workflows `subject.id` becomes `erased-…`.
+// What is created later is untouched. It works in batches: for a subject with many workflows it goes on after
+// this answer, whatever crashes. It may be repeated, also for a subject that nothing is known of.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/subjects (the `DeleteSubject` operationId).
+func (c *ClientWithResponses) DeleteSubjectWithResponse(ctx context.Context, params *DeleteSubjectParams, reqEditors ...RequestEditorFn) (*DeleteSubjectResponse, error) {
+	rsp, err := c.DeleteSubject(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteSubjectResponse(rsp)
+}
+
+// GetSubjectWithResponse Read the attributes of a subject
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/subjects (the `GetSubject` operationId).
+func (c *ClientWithResponses) GetSubjectWithResponse(ctx context.Context, params *GetSubjectParams, reqEditors ...RequestEditorFn) (*GetSubjectResponse, error) {
+	rsp, err := c.GetSubject(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSubjectResponse(rsp)
+}
+
+// PutSubjectWithBodyWithResponse Set the attributes of a subject
+//
+// They take the place of those there were. Conditions see them as `subject.name` from the next step on, in
+// running workflows too. The names `type` and `id` are taken: they are the subject's own.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/subjects (the `PutSubject` operationId).
+func (c *ClientWithResponses) PutSubjectWithBodyWithResponse(ctx context.Context, params *PutSubjectParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutSubjectResponse, error) {
+	rsp, err := c.PutSubjectWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutSubjectResponse(rsp)
+}
+
+// PutSubjectWithResponse Set the attributes of a subject
+//
+// They take the place of those there were. Conditions see them as `subject.name` from the next step on, in
+// running workflows too. The names `type` and `id` are taken: they are the subject's own.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/subjects (the `PutSubject` operationId).
+func (c *ClientWithResponses) PutSubjectWithResponse(ctx context.Context, params *PutSubjectParams, body PutSubjectJSONRequestBody, reqEditors ...RequestEditorFn) (*PutSubjectResponse, error) {
+	rsp, err := c.PutSubject(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutSubjectResponse(rsp)
 }
 
 // ListWorkflowsWithResponse List workflows
@@ -3745,6 +6179,58 @@ func (c *ClientWithResponses) CreateWorkflowWithResponse(ctx context.Context, pa
 		return nil, err
 	}
 	return ParseCreateWorkflowResponse(rsp)
+}
+
+// BulkWorkflowsWithBodyWithResponse Move many workflows at once
+//
+// Performs a verb on the workflows that the filter matches and the verb can move, oldest first, until `limit` of
+// them have moved; in slices, so that nothing else waits for the whole. A workflow that refuses is listed in
+// `errors` and does not hold up the others. Try it with `dry_run` first: it counts and changes nothing.
+//
+// For more workflows than `limit`, repeat the call until `changed` is 0: the same call goes on where it
+// stopped, since a workflow that has been paused, resumed, canceled or finished is not looked at again. For
+// `skip` and `reattempt` name in the filter what a workflow leaves with its step (`step_name`, `error_code`).
+// That also makes it safe to repeat a call whose answer got lost, and is why there is no `Idempotency-Key`
+// here: there is no single workflow that a replay could show. A request with one is refused (400
+// `invalid_idempotency_key`), so that nobody relies on it.
+//
+// The answer may take up to a minute.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/workflows/bulk (the `BulkWorkflows` operationId).
+func (c *ClientWithResponses) BulkWorkflowsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BulkWorkflowsResponse, error) {
+	rsp, err := c.BulkWorkflowsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBulkWorkflowsResponse(rsp)
+}
+
+// BulkWorkflowsWithResponse Move many workflows at once
+//
+// Performs a verb on the workflows that the filter matches and the verb can move, oldest first, until `limit` of
+// them have moved; in slices, so that nothing else waits for the whole. A workflow that refuses is listed in
+// `errors` and does not hold up the others. Try it with `dry_run` first: it counts and changes nothing.
+//
+// For more workflows than `limit`, repeat the call until `changed` is 0: the same call goes on where it
+// stopped, since a workflow that has been paused, resumed, canceled or finished is not looked at again. For
+// `skip` and `reattempt` name in the filter what a workflow leaves with its step (`step_name`, `error_code`).
+// That also makes it safe to repeat a call whose answer got lost, and is why there is no `Idempotency-Key`
+// here: there is no single workflow that a replay could show. A request with one is refused (400
+// `invalid_idempotency_key`), so that nobody relies on it.
+//
+// The answer may take up to a minute.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/workflows/bulk (the `BulkWorkflows` operationId).
+func (c *ClientWithResponses) BulkWorkflowsWithResponse(ctx context.Context, body BulkWorkflowsJSONRequestBody, reqEditors ...RequestEditorFn) (*BulkWorkflowsResponse, error) {
+	rsp, err := c.BulkWorkflows(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBulkWorkflowsResponse(rsp)
 }
 
 // GetWorkflowWithResponse Read a workflow
@@ -3818,6 +6304,21 @@ func (c *ClientWithResponses) PatchWorkflowDataWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParsePatchWorkflowDataResponse(rsp)
+}
+
+// ExplainWorkflowWithResponse Explain where a workflow stands
+//
+// Why it is where it is, what happens next and when, and which calls would move it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/workflows/{id}/explain (the `ExplainWorkflow` operationId).
+func (c *ClientWithResponses) ExplainWorkflowWithResponse(ctx context.Context, id WorkflowID, reqEditors ...RequestEditorFn) (*ExplainWorkflowResponse, error) {
+	rsp, err := c.ExplainWorkflow(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainWorkflowResponse(rsp)
 }
 
 // FinishWorkflowWithBodyWithResponse Finish a workflow early
@@ -3982,6 +6483,50 @@ func (c *ClientWithResponses) SkipWorkflowStepWithResponse(ctx context.Context, 
 	return ParseSkipWorkflowStepResponse(rsp)
 }
 
+// SpeedrunWorkflowWithBodyWithResponse Perform the remaining steps now
+//
+// For test suites: performs the steps that are left in order, through the same rules as ever but without
+// their waits, until the workflow ends or is paused, `max_steps` have been performed or a minute is over.
+// Steps named in `answers` are not delivered, and their hook is not called; they get their answers from there,
+// one for each attempt, the last one again when they are used up. Other steps are delivered as usual, and
+// conditions are asked. A step that somebody else performs, or whose callback is awaited, is waited for.
+//
+// Only on a server in test mode (403 `test_mode_off`). An `Idempotency-Key` is refused (400
+// `invalid_idempotency_key`): a repeated call goes on where the workflow stands.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/workflows/{id}/speedrun (the `SpeedrunWorkflow` operationId).
+func (c *ClientWithResponses) SpeedrunWorkflowWithBodyWithResponse(ctx context.Context, id WorkflowID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SpeedrunWorkflowResponse, error) {
+	rsp, err := c.SpeedrunWorkflowWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSpeedrunWorkflowResponse(rsp)
+}
+
+// SpeedrunWorkflowWithResponse Perform the remaining steps now
+//
+// For test suites: performs the steps that are left in order, through the same rules as ever but without
+// their waits, until the workflow ends or is paused, `max_steps` have been performed or a minute is over.
+// Steps named in `answers` are not delivered, and their hook is not called; they get their answers from there,
+// one for each attempt, the last one again when they are used up. Other steps are delivered as usual, and
+// conditions are asked. A step that somebody else performs, or whose callback is awaited, is waited for.
+//
+// Only on a server in test mode (403 `test_mode_off`). An `Idempotency-Key` is refused (400
+// `invalid_idempotency_key`): a repeated call goes on where the workflow stands.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/workflows/{id}/speedrun (the `SpeedrunWorkflow` operationId).
+func (c *ClientWithResponses) SpeedrunWorkflowWithResponse(ctx context.Context, id WorkflowID, body SpeedrunWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*SpeedrunWorkflowResponse, error) {
+	rsp, err := c.SpeedrunWorkflow(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSpeedrunWorkflowResponse(rsp)
+}
+
 // ListWorkflowStepExecutionsWithResponse Read the history of a workflow
 //
 // Its step executions in order, oldest first.
@@ -4121,6 +6666,198 @@ func ParseListDefinitionVersionsResponse(rsp *http.Response) (*ListDefinitionVer
 	return response, nil
 }
 
+// ParseListEndpointsResponse parses an HTTP response from a ListEndpointsWithResponse call
+func ParseListEndpointsResponse(rsp *http.Response) (*ListEndpointsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEndpointsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EndpointList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteEndpointResponse parses an HTTP response from a DeleteEndpointWithResponse call
+func ParseDeleteEndpointResponse(rsp *http.Response) (*DeleteEndpointResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteEndpointResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetEndpointResponse parses an HTTP response from a GetEndpointWithResponse call
+func ParseGetEndpointResponse(rsp *http.Response) (*GetEndpointResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetEndpointResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Endpoint
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePutEndpointResponse parses an HTTP response from a PutEndpointWithResponse call
+func ParsePutEndpointResponse(rsp *http.Response) (*PutEndpointResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutEndpointResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Endpoint
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Endpoint
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers PutEndpointResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRotateEndpointResponse parses an HTTP response from a RotateEndpointWithResponse call
+func ParseRotateEndpointResponse(rsp *http.Response) (*RotateEndpointResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateEndpointResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Endpoint
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetPresenceResponse parses an HTTP response from a GetPresenceWithResponse call
+func ParseGetPresenceResponse(rsp *http.Response) (*GetPresenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPresenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Presence
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseQueryPresenceResponse parses an HTTP response from a QueryPresenceWithResponse call
+func ParseQueryPresenceResponse(rsp *http.Response) (*QueryPresenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &QueryPresenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PresenceList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListStepExecutionsResponse parses an HTTP response from a ListStepExecutionsWithResponse call
 func ParseListStepExecutionsResponse(rsp *http.Response) (*ListStepExecutionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4167,6 +6904,107 @@ func ParseGetStepExecutionResponse(rsp *http.Response) (*GetStepExecutionRespons
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCompleteStepExecutionResponse parses an HTTP response from a CompleteStepExecutionWithResponse call
+func ParseCompleteStepExecutionResponse(rsp *http.Response) (*CompleteStepExecutionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CompleteStepExecutionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StepExecution
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteSubjectResponse parses an HTTP response from a DeleteSubjectWithResponse call
+func ParseDeleteSubjectResponse(rsp *http.Response) (*DeleteSubjectResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteSubjectResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetSubjectResponse parses an HTTP response from a GetSubjectWithResponse call
+func ParseGetSubjectResponse(rsp *http.Response) (*GetSubjectResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSubjectResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StoredSubject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePutSubjectResponse parses an HTTP response from a PutSubjectWithResponse call
+func ParsePutSubjectResponse(rsp *http.Response) (*PutSubjectResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutSubjectResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StoredSubject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest StoredSubject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	}
 
@@ -4262,6 +7100,32 @@ func ParseCreateWorkflowResponse(rsp *http.Response) (*CreateWorkflowResponse, e
 	return response, nil
 }
 
+// ParseBulkWorkflowsResponse parses an HTTP response from a BulkWorkflowsWithResponse call
+func ParseBulkWorkflowsResponse(rsp *http.Response) (*BulkWorkflowsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BulkWorkflowsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetWorkflowResponse parses an HTTP response from a GetWorkflowWithResponse call
 func ParseGetWorkflowResponse(rsp *http.Response) (*GetWorkflowResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4343,6 +7207,32 @@ func ParsePatchWorkflowDataResponse(rsp *http.Response) (*PatchWorkflowDataRespo
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest WorkflowRead
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExplainWorkflowResponse parses an HTTP response from a ExplainWorkflowWithResponse call
+func ParseExplainWorkflowResponse(rsp *http.Response) (*ExplainWorkflowResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExplainWorkflowResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Explanation
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4543,6 +7433,32 @@ func ParseSkipWorkflowStepResponse(rsp *http.Response) (*SkipWorkflowStepRespons
 			headers.IdempotentReplayed = &value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSpeedrunWorkflowResponse parses an HTTP response from a SpeedrunWorkflowWithResponse call
+func ParseSpeedrunWorkflowResponse(rsp *http.Response) (*SpeedrunWorkflowResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SpeedrunWorkflowResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SpeedrunResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	}
 
 	return response, nil

@@ -102,6 +102,37 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workflows/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Move many workflows at once
+         * @description Performs a verb on the workflows that the filter matches and the verb can move, oldest first, until `limit` of
+         *     them have moved; in slices, so that nothing else waits for the whole. A workflow that refuses is listed in
+         *     `errors` and does not hold up the others. Try it with `dry_run` first: it counts and changes nothing.
+         *
+         *     For more workflows than `limit`, repeat the call until `changed` is 0: the same call goes on where it
+         *     stopped, since a workflow that has been paused, resumed, canceled or finished is not looked at again. For
+         *     `skip` and `reattempt` name in the filter what a workflow leaves with its step (`step_name`, `error_code`).
+         *     That also makes it safe to repeat a call whose answer got lost, and is why there is no `Idempotency-Key`
+         *     here: there is no single workflow that a replay could show. A request with one is refused (400
+         *     `invalid_idempotency_key`), so that nobody relies on it.
+         *
+         *     The answer may take up to a minute.
+         */
+        post: operations["bulkWorkflows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workflows/{id}": {
         parameters: {
             query?: never;
@@ -313,6 +344,65 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workflows/{id}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the workflow.
+                 * @example 019b7c5a-2f00-7d11-8a51-0f3c2b1a9e70
+                 */
+                id: components["parameters"]["WorkflowId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Explain where a workflow stands
+         * @description Why it is where it is, what happens next and when, and which calls would move it.
+         */
+        get: operations["explainWorkflow"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workflows/{id}/speedrun": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the workflow.
+                 * @example 019b7c5a-2f00-7d11-8a51-0f3c2b1a9e70
+                 */
+                id: components["parameters"]["WorkflowId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Perform the remaining steps now
+         * @description For test suites: performs the steps that are left in order, through the same rules as ever but without
+         *     their waits, until the workflow ends or is paused, `max_steps` have been performed or a minute is over.
+         *     Steps named in `answers` are not delivered, and their hook is not called; they get their answers from there,
+         *     one for each attempt, the last one again when they are used up. Other steps are delivered as usual, and
+         *     conditions are asked. A step that somebody else performs, or whose callback is awaited, is waited for.
+         *
+         *     Only on a server in test mode (403 `test_mode_off`). An `Idempotency-Key` is refused (400
+         *     `invalid_idempotency_key`): a repeated call goes on where the workflow stands.
+         */
+        post: operations["speedrunWorkflow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workflows/{id}/step-executions": {
         parameters: {
             query?: never;
@@ -376,6 +466,184 @@ export interface paths {
         get: operations["getStepExecution"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/step-executions/{id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the step execution.
+                 * @example 019b7c5a-2f01-7a20-9c42-5d6e7f809112
+                 */
+                id: components["parameters"]["StepExecutionId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give the late answer to a 202
+         * @description For receivers. A step with `callback_timeout` is delivered with `data.callback`; its receiver may answer 202
+         *     and send the answer here within that time, with the token as `Authorization: Bearer`, in place of an API key.
+         *     No body, or an empty one, means `complete`.
+         *
+         *     The first valid answer counts, be it this one or the 2xx body of another attempt. The same answer again is
+         *     200 and changes nothing.
+         */
+        post: operations["completeStepExecution"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the endpoints */
+        get: operations["listEndpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name of the endpoint.
+                 * @example app
+                 */
+                name: components["parameters"]["EndpointName"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Read an endpoint
+         * @description Without its secret, which is never shown again.
+         */
+        get: operations["getEndpoint"];
+        /**
+         * Create or change an endpoint
+         * @description Takes the place of all settings there were but the secret. A change holds for every delivery that begins
+         *     5 seconds later or more, those of running workflows too.
+         *
+         *     Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
+         *     endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+         */
+        put: operations["putEndpoint"];
+        post?: never;
+        /**
+         * Delete an endpoint
+         * @description An endpoint that the newest version of a definition or an open workflow refers to stays (409 `endpoint_in_use`).
+         */
+        delete: operations["deleteEndpoint"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{name}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name of the endpoint.
+                 * @example app
+                 */
+                name: components["parameters"]["EndpointName"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a new secret
+         * @description For 24 hours deliveries are signed with the new secret and the old one, then with the new one alone. The
+         *     answer is the only one that shows it. An `Idempotency-Key` is refused (400 `invalid_idempotency_key`), since
+         *     the answer is kept nowhere: if it got lost, rotate again.
+         */
+        post: operations["rotateEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/subjects": {
+        parameters: {
+            query: {
+                /**
+                 * @description Type of the subject, compared exactly.
+                 * @example User
+                 */
+                type: components["parameters"]["SubjectType"];
+                /**
+                 * @description Id of the subject, compared exactly.
+                 * @example 42
+                 */
+                id: components["parameters"]["SubjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read the attributes of a subject */
+        get: operations["getSubject"];
+        /**
+         * Set the attributes of a subject
+         * @description They take the place of those there were. Conditions see them as `subject.name` from the next step on, in
+         *     running workflows too. The names `type` and `id` are taken: they are the subject's own.
+         */
+        put: operations["putSubject"];
+        post?: never;
+        /**
+         * Erase a subject
+         * @description Cancels the workflows the subject has, and erases what it had up to this moment: attributes, workflow data,
+         *     reasons, errors, excerpts of responses and stored answers; in the workflows `subject.id` becomes `erased-…`.
+         *     What is created later is untouched. It works in batches: for a subject with many workflows it goes on after
+         *     this answer, whatever crashes. It may be repeated, also for a subject that nothing is known of.
+         */
+        delete: operations["deleteSubject"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/presence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Has a subject an active workflow of a type
+         * @description Active is `ready`, `performing` and `paused`.
+         */
+        get: operations["getPresence"];
+        put?: never;
+        /**
+         * Which of many subjects have an active workflow of a type
+         * @description Changes nothing. Active is `ready`, `performing` and `paused`.
+         */
+        post: operations["queryPresence"];
         delete?: never;
         options?: never;
         head?: never;
@@ -472,6 +740,9 @@ export interface webhooks {
          *
          *     An empty 2xx answer means `complete`. 400, 410 and 422 fail the step for good; every other status, a
          *     timeout or a broken connection is tried again with growing waits. `Retry-After` on 429 and 503 is kept.
+         *
+         *     A step with `callback_timeout` comes with `data.callback`. To answer later, answer 202 now and send the
+         *     answer to `data.callback.url`, with `data.callback.token` as `Authorization: Bearer`.
          */
         post: operations["performStep"];
         delete?: never;
@@ -507,6 +778,19 @@ export interface components {
     schemas: {
         /** @description Name of a workflow type or step. */
         Name: string;
+        /** @description Name of an endpoint. */
+        EndpointName: string;
+        /**
+         * Format: uri
+         * @description Absolute http or https URL without user and fragment.
+         */
+        ReceiverURL: string;
+        /** @description A duration from 100 ms to 10 minutes. */
+        WebhookTimeout: string;
+        /** @description Standard Webhooks secret, `whsec_` and the base64 of 24 to 64 bytes. */
+        WebhookSecret: string;
+        /** @enum {string} */
+        Verb: "pause" | "resume" | "skip" | "reattempt" | "cancel" | "finish";
         /** @description 1 to 100 printable characters without spaces at the edges, compared exactly. */
         SubjectType: string;
         /** @description 1 to 190 printable characters without spaces at the edges, compared exactly. */
@@ -585,6 +869,68 @@ export interface components {
              * @description When the step is due; not together with `wait`.
              */
             at?: string;
+        };
+        BulkWorkflows: {
+            verb: components["schemas"]["Verb"];
+            filter: components["schemas"]["WorkflowFilter"];
+            reason?: components["schemas"]["Reason"];
+            /** @description Count, and change nothing; false if absent. */
+            dry_run?: boolean;
+            /** @description How many workflows to move at most; 1000 if absent. */
+            limit?: number;
+        };
+        /**
+         * @description The filters of the list of workflows. Values of one filter are alternatives, different filters all have to
+         *     match. At least one has to be there (422 `empty_filter`).
+         */
+        WorkflowFilter: {
+            type?: components["schemas"]["Name"][];
+            state?: components["schemas"]["WorkflowState"][];
+            step_name?: components["schemas"]["Name"][];
+            subject_type?: components["schemas"]["SubjectType"][];
+            subject_id?: components["schemas"]["SubjectId"][];
+            outcome?: components["schemas"]["Outcome"][];
+            error_code?: components["schemas"]["ErrorCode"][];
+            /**
+             * Format: date-time
+             * @description Created at this time or later.
+             */
+            created_after?: string;
+            /**
+             * Format: date-time
+             * @description Created before this time.
+             */
+            created_before?: string;
+        };
+        SpeedrunWorkflow: {
+            /** @description How many attempts of steps at most; 100 if absent. */
+            max_steps?: number;
+            /** @description Answers by step name. */
+            answers?: {
+                [key: string]: components["schemas"]["Answer"][];
+            };
+        };
+        PutEndpoint: {
+            url: components["schemas"]["ReceiverURL"];
+            secret?: components["schemas"]["WebhookSecret"];
+            /**
+             * @description Sent with each delivery; at most 50 headers of 8 KiB together. Those that the server sets itself are
+             *     refused.
+             */
+            headers?: {
+                [key: string]: string;
+            };
+            timeout?: components["schemas"]["WebhookTimeout"];
+            /** @description Deliveries of one server under way at once; 64 if absent. */
+            max_in_flight?: number;
+        };
+        PutSubject: {
+            attributes: components["schemas"]["JsonObject"];
+        };
+        PresenceQuery: {
+            type: components["schemas"]["Name"];
+            subject_type: components["schemas"]["SubjectType"];
+            subject_ids: components["schemas"]["SubjectId"][];
         };
         /** @description A workflow type. See docs/definitions.md for the meaning of every key. */
         Definition: {
@@ -839,6 +1185,102 @@ export interface components {
             /** @description The beginning of the response. */
             response_excerpt: string | null;
         };
+        BulkResult: {
+            /** @description Workflows that the filter matches and the verb can move, as far as this call has looked. */
+            matched: number;
+            /** @description Workflows that were moved; 0 with `dry_run`. */
+            changed: number;
+            /** @description Workflows that could not be moved, and why. */
+            errors: components["schemas"]["BulkError"][];
+        };
+        BulkError: {
+            /** Format: uuid */
+            workflow_id: string;
+            /** @description The `code` of the problem that the verb alone would be answered with. */
+            code: string;
+            detail: string;
+        };
+        Explanation: {
+            state: string;
+            /** @description Stable name of the situation. */
+            code: string;
+            /** @description One sentence, for people. */
+            summary: string;
+            /**
+             * @description What happens next by itself: a step starts, or, if it is being performed, the latest end of its attempt or of
+             *     the wait for its callback; null for nothing.
+             */
+            next: components["schemas"]["ExplainedNext"] | null;
+            /** @description The verbs that are possible now, and what each would do. */
+            actions: components["schemas"]["ExplainedAction"][];
+            /** @description What went wrong last at the current step. */
+            error: components["schemas"]["StepError"] | null;
+        };
+        ExplainedNext: {
+            step_name: string;
+            /** Format: date-time */
+            at: string;
+            /**
+             * Format: double
+             * @description How long ago that was; 0 if it is not due yet.
+             */
+            overdue_seconds: number;
+        };
+        ExplainedAction: {
+            verb: string;
+            effect: string;
+        };
+        SpeedrunResult: {
+            workflow: components["schemas"]["Workflow"];
+            /** @description The history of the workflow, oldest first. */
+            step_executions: components["schemas"]["StepExecution"][];
+            stopped_by: string;
+        };
+        EndpointList: {
+            items: components["schemas"]["Endpoint"][];
+            next_cursor: string | null;
+        };
+        Endpoint: {
+            name: string;
+            url: string;
+            /** @description Only in the answer to the call that made it. */
+            secret?: string;
+            headers: {
+                [key: string]: string;
+            };
+            /** @description ISO 8601; null: 30 seconds. */
+            timeout: string | null;
+            /** @description null: 64. */
+            max_in_flight: number | null;
+            /**
+             * Format: date-time
+             * @description When the secret was last made anew.
+             */
+            rotated_at: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        StoredSubject: {
+            type: string;
+            id: string;
+            attributes: components["schemas"]["JsonObject"];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        PresenceList: {
+            items: components["schemas"]["Presence"][];
+        };
+        Presence: {
+            subject_id: string;
+            /** @description Whether there is an active workflow. */
+            present: boolean;
+            /** @description The active workflows of this type. */
+            workflow_ids: string[];
+        };
         Health: {
             status: string;
         };
@@ -894,6 +1336,7 @@ export interface components {
             data: components["schemas"]["DeliveryData"];
         };
         DeliveryData: {
+            callback?: components["schemas"]["Callback"];
             workflow: {
                 /** Format: uuid */
                 id: string;
@@ -917,7 +1360,19 @@ export interface components {
                 previous_error: components["schemas"]["StepError"] | null;
             };
         };
-        /** @description What your webhook says. Anything else in a 2xx body is `invalid_answer` and fails the step for good. */
+        /** @description Where a late answer goes. Only in the delivery of a step with `callback_timeout`, never for the hook. */
+        Callback: {
+            /** Format: uri */
+            url: string;
+            /** @description Sent back as `Authorization: Bearer`. Keep it secret. */
+            token: string;
+            /**
+             * Format: date-time
+             * @description Until when the answer comes in time for sure: `callback_timeout` after this attempt began.
+             */
+            expires_at: string;
+        };
+        /** @description What your webhook says, at once or later. Anything else in a 2xx body is `invalid_answer` and fails the step for good. */
         Answer: {
             /**
              * @description `complete` if absent.
@@ -1023,7 +1478,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A server without keys was called by another name than localhost, or by a web page of another origin. */
+        /**
+         * @description A server without keys was called by another name than localhost, or by a web page of another origin; or
+         *     `test_mode_off`, on a speedrun.
+         */
         Forbidden: {
             headers: {
                 [name: string]: unknown;
@@ -1036,6 +1494,25 @@ export interface components {
                  *       "status": 403,
                  *       "code": "forbidden",
                  *       "detail": "The server takes no requests from web pages of another origin."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is no token, or not the one of this step execution. */
+        TokenRefused: {
+            headers: {
+                "WWW-Authenticate": components["headers"]["WWWAuthenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:genevadrive:problem:unauthorized",
+                 *       "title": "Unauthorized",
+                 *       "status": 401,
+                 *       "code": "unauthorized",
+                 *       "detail": "The token is not the one of this step execution."
                  *     }
                  */
                 "application/problem+json": components["schemas"]["Problem"];
@@ -1080,7 +1557,8 @@ export interface components {
         };
         /**
          * @description The state of things forbids it: `workflow_exists` (with `workflow_id`), `invalid_transition` (with `state`),
-         *     `stale_execution` (with `step_execution_id`), `idempotency_in_progress`.
+         *     `stale_execution` (with `step_execution_id`), `idempotency_in_progress`, `already_completed`,
+         *     `execution_superseded`, `endpoint_in_use`.
          */
         Conflict: {
             headers: {
@@ -1095,6 +1573,24 @@ export interface components {
                  *       "code": "workflow_exists",
                  *       "detail": "The subject has an active workflow of this type.",
                  *       "workflow_id": "019b7c5a-2f00-7d11-8a51-0f3c2b1a9e70"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The time for the answer is over (`callback_expired`), and the attempt has failed as `callback_timeout`. */
+        Gone: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:genevadrive:problem:callback_expired",
+                 *       "title": "Callback expired",
+                 *       "status": 410,
+                 *       "code": "callback_expired",
+                 *       "detail": "The callback deadline has passed and the attempt has failed as callback_timeout."
                  *     }
                  */
                 "application/problem+json": components["schemas"]["Problem"];
@@ -1136,7 +1632,11 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body could be read, but something in it is wrong; `errors` lists everything. */
+        /**
+         * @description The body could be read, but something in it is wrong; `errors` lists everything. The code is
+         *     `invalid_request`, or one that says more: `invalid_definition`, `invalid_answer`, `unknown_step`,
+         *     `data_too_large`, `empty_filter`, `idempotency_key_reused`, `public_url_missing`.
+         */
         Unprocessable: {
             headers: {
                 [name: string]: unknown;
@@ -1220,6 +1720,21 @@ export interface components {
          */
         StepExecutionId: string;
         /**
+         * @description Name of the endpoint.
+         * @example app
+         */
+        EndpointName: components["schemas"]["EndpointName"];
+        /**
+         * @description Type of the subject, compared exactly.
+         * @example User
+         */
+        SubjectType: components["schemas"]["SubjectType"];
+        /**
+         * @description Id of the subject, compared exactly.
+         * @example 42
+         */
+        SubjectId: components["schemas"]["SubjectId"];
+        /**
          * @description Items per page; 50 if absent.
          * @example 50
          */
@@ -1229,7 +1744,8 @@ export interface components {
         /**
          * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
          *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-         *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+         *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+         *     that change something but cannot keep this promise refuse the header.
          * @example signup-42
          */
         IdempotencyKey: string;
@@ -1313,6 +1829,11 @@ export interface components {
     pathItems: never;
 }
 export type Name = components['schemas']['Name'];
+export type EndpointName = components['schemas']['EndpointName'];
+export type ReceiverUrl = components['schemas']['ReceiverURL'];
+export type WebhookTimeout = components['schemas']['WebhookTimeout'];
+export type WebhookSecret = components['schemas']['WebhookSecret'];
+export type Verb = components['schemas']['Verb'];
 export type SubjectType = components['schemas']['SubjectType'];
 export type SubjectId = components['schemas']['SubjectId'];
 export type Reason = components['schemas']['Reason'];
@@ -1328,6 +1849,12 @@ export type SubjectInput = components['schemas']['SubjectInput'];
 export type ControlWorkflow = components['schemas']['ControlWorkflow'];
 export type ResumeWorkflow = components['schemas']['ResumeWorkflow'];
 export type ReattemptWorkflow = components['schemas']['ReattemptWorkflow'];
+export type BulkWorkflows = components['schemas']['BulkWorkflows'];
+export type WorkflowFilter = components['schemas']['WorkflowFilter'];
+export type SpeedrunWorkflow = components['schemas']['SpeedrunWorkflow'];
+export type PutEndpoint = components['schemas']['PutEndpoint'];
+export type PutSubject = components['schemas']['PutSubject'];
+export type PresenceQuery = components['schemas']['PresenceQuery'];
 export type Definition = components['schemas']['Definition'];
 export type DefinitionStep = components['schemas']['DefinitionStep'];
 export type Webhook = components['schemas']['Webhook'];
@@ -1350,11 +1877,23 @@ export type StepExecutionList = components['schemas']['StepExecutionList'];
 export type StepExecution = components['schemas']['StepExecution'];
 export type StepError = components['schemas']['StepError'];
 export type Attempt = components['schemas']['Attempt'];
+export type BulkResult = components['schemas']['BulkResult'];
+export type BulkError = components['schemas']['BulkError'];
+export type Explanation = components['schemas']['Explanation'];
+export type ExplainedNext = components['schemas']['ExplainedNext'];
+export type ExplainedAction = components['schemas']['ExplainedAction'];
+export type SpeedrunResult = components['schemas']['SpeedrunResult'];
+export type EndpointList = components['schemas']['EndpointList'];
+export type Endpoint = components['schemas']['Endpoint'];
+export type StoredSubject = components['schemas']['StoredSubject'];
+export type PresenceList = components['schemas']['PresenceList'];
+export type Presence = components['schemas']['Presence'];
 export type Health = components['schemas']['Health'];
 export type Problem = components['schemas']['Problem'];
 export type StepDelivery = components['schemas']['StepDelivery'];
 export type HookDelivery = components['schemas']['HookDelivery'];
 export type DeliveryData = components['schemas']['DeliveryData'];
+export type Callback = components['schemas']['Callback'];
 export type Answer = components['schemas']['Answer'];
 export type AnswerNext = components['schemas']['AnswerNext'];
 export type AnswerError = components['schemas']['AnswerError'];
@@ -1364,9 +1903,11 @@ export type ResponseStepExecutionPage = components['responses']['StepExecutionPa
 export type ResponseBadRequest = components['responses']['BadRequest'];
 export type ResponseUnauthorized = components['responses']['Unauthorized'];
 export type ResponseForbidden = components['responses']['Forbidden'];
+export type ResponseTokenRefused = components['responses']['TokenRefused'];
 export type ResponseNotFound = components['responses']['NotFound'];
 export type ResponseMethodNotAllowed = components['responses']['MethodNotAllowed'];
 export type ResponseConflict = components['responses']['Conflict'];
+export type ResponseGone = components['responses']['Gone'];
 export type ResponseTooLarge = components['responses']['TooLarge'];
 export type ResponseUnsupportedMediaType = components['responses']['UnsupportedMediaType'];
 export type ResponseUnprocessable = components['responses']['Unprocessable'];
@@ -1376,6 +1917,9 @@ export type ParameterDefinitionType = components['parameters']['DefinitionType']
 export type ParameterDefinitionVersion = components['parameters']['DefinitionVersion'];
 export type ParameterWorkflowId = components['parameters']['WorkflowId'];
 export type ParameterStepExecutionId = components['parameters']['StepExecutionId'];
+export type ParameterEndpointName = components['parameters']['EndpointName'];
+export type ParameterSubjectType = components['parameters']['SubjectType'];
+export type ParameterSubjectId = components['parameters']['SubjectId'];
 export type ParameterLimit = components['parameters']['Limit'];
 export type ParameterCursor = components['parameters']['Cursor'];
 export type ParameterIdempotencyKey = components['parameters']['IdempotencyKey'];
@@ -1644,7 +2188,8 @@ export interface operations {
                 /**
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+                 *     that change something but cannot keep this promise refuse the header.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1697,6 +2242,70 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    bulkWorkflows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "verb": "resume",
+                 *       "filter": {
+                 *         "type": [
+                 *           "SignupWorkflow"
+                 *         ],
+                 *         "state": [
+                 *           "paused"
+                 *         ],
+                 *         "error_code": [
+                 *           "connection"
+                 *         ]
+                 *       },
+                 *       "reason": "The receiver is back.",
+                 *       "dry_run": false,
+                 *       "limit": 1000
+                 *     }
+                 */
+                "application/json": components["schemas"]["BulkWorkflows"];
+            };
+        };
+        responses: {
+            /** @description What came of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "matched": 1000,
+                     *       "changed": 999,
+                     *       "errors": [
+                     *         {
+                     *           "workflow_id": "019b7c5a-2f00-7d11-8a51-0f3c2b1a9e70",
+                     *           "code": "invalid_transition",
+                     *           "detail": "A workflow that is finished cannot be asked to resume."
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BulkResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];
@@ -1773,7 +2382,8 @@ export interface operations {
                 /**
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+                 *     that change something but cannot keep this promise refuse the header.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1809,7 +2419,8 @@ export interface operations {
                 /**
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+                 *     that change something but cannot keep this promise refuse the header.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1855,7 +2466,8 @@ export interface operations {
                 /**
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+                 *     that change something but cannot keep this promise refuse the header.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1891,7 +2503,8 @@ export interface operations {
                 /**
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+                 *     that change something but cannot keep this promise refuse the header.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1937,7 +2550,8 @@ export interface operations {
                 /**
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+                 *     that change something but cannot keep this promise refuse the header.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1973,7 +2587,8 @@ export interface operations {
                 /**
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
-                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`.
+                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+                 *     that change something but cannot keep this promise refuse the header.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1990,6 +2605,93 @@ export interface operations {
         requestBody?: components["requestBodies"]["Control"];
         responses: {
             200: components["responses"]["WorkflowMoved"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    explainWorkflow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the workflow.
+                 * @example 019b7c5a-2f00-7d11-8a51-0f3c2b1a9e70
+                 */
+                id: components["parameters"]["WorkflowId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The explanation. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    speedrunWorkflow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the workflow.
+                 * @example 019b7c5a-2f00-7d11-8a51-0f3c2b1a9e70
+                 */
+                id: components["parameters"]["WorkflowId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "max_steps": 100,
+                 *       "answers": {
+                 *         "send_reminder": [
+                 *           {
+                 *             "action": "reattempt"
+                 *           },
+                 *           {
+                 *             "action": "complete"
+                 *           }
+                 *         ]
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["SpeedrunWorkflow"];
+            };
+        };
+        responses: {
+            /** @description The workflow as it is then, and its history. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpeedrunResult"];
+                };
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -2097,6 +2799,482 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    completeStepExecution: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the step execution.
+                 * @example 019b7c5a-2f01-7a20-9c42-5d6e7f809112
+                 */
+                id: components["parameters"]["StepExecutionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "action": "complete",
+                 *       "data": {
+                 *         "charge": "ch_42"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["Answer"];
+            };
+        };
+        responses: {
+            /** @description The step execution as it is after the answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StepExecution"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["TokenRefused"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listEndpoints: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Items per page; 50 if absent.
+                 * @example 50
+                 */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `next_cursor` of the page before, with the same filters. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of endpoints, by name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name of the endpoint.
+                 * @example app
+                 */
+                name: components["parameters"]["EndpointName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoint. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    putEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name of the endpoint.
+                 * @example app
+                 */
+                name: components["parameters"]["EndpointName"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "url": "https://app.example.com/geneva",
+                 *       "headers": {
+                 *         "x-team": "growth"
+                 *       },
+                 *       "timeout": "PT20S",
+                 *       "max_in_flight": 32
+                 *     }
+                 */
+                "application/json": components["schemas"]["PutEndpoint"];
+            };
+        };
+        responses: {
+            /** @description The endpoint was there; it has these settings now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
+            /** @description Created. Keep `secret`. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name of the endpoint.
+                 * @example app
+                 */
+                name: components["parameters"]["EndpointName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    rotateEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Name of the endpoint.
+                 * @example app
+                 */
+                name: components["parameters"]["EndpointName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoint with its new `secret`. Keep it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getSubject: {
+        parameters: {
+            query: {
+                /**
+                 * @description Type of the subject, compared exactly.
+                 * @example User
+                 */
+                type: components["parameters"]["SubjectType"];
+                /**
+                 * @description Id of the subject, compared exactly.
+                 * @example 42
+                 */
+                id: components["parameters"]["SubjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The subject. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredSubject"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    putSubject: {
+        parameters: {
+            query: {
+                /**
+                 * @description Type of the subject, compared exactly.
+                 * @example User
+                 */
+                type: components["parameters"]["SubjectType"];
+                /**
+                 * @description Id of the subject, compared exactly.
+                 * @example 42
+                 */
+                id: components["parameters"]["SubjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "attributes": {
+                 *         "plan": "pro",
+                 *         "deactivated": false
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["PutSubject"];
+            };
+        };
+        responses: {
+            /** @description The subject was known; it has these attributes now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredSubject"];
+                };
+            };
+            /** @description The subject was not known before. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredSubject"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteSubject: {
+        parameters: {
+            query: {
+                /**
+                 * @description Type of the subject, compared exactly.
+                 * @example User
+                 */
+                type: components["parameters"]["SubjectType"];
+                /**
+                 * @description Id of the subject, compared exactly.
+                 * @example 42
+                 */
+                id: components["parameters"]["SubjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is erased, or will be in a moment. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getPresence: {
+        parameters: {
+            query: {
+                /**
+                 * @description Workflow type.
+                 * @example SignupWorkflow
+                 */
+                type: components["schemas"]["Name"];
+                /**
+                 * @description Type of the subject, compared exactly.
+                 * @example User
+                 */
+                subject_type: components["schemas"]["SubjectType"];
+                /**
+                 * @description Id of the subject, compared exactly.
+                 * @example 42
+                 */
+                subject_id: components["schemas"]["SubjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer, for subjects nobody has heard of too. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "subject_id": "42",
+                     *       "present": true,
+                     *       "workflow_ids": [
+                     *         "019b7c5a-2f00-7d11-8a51-0f3c2b1a9e70"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Presence"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    queryPresence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "SignupWorkflow",
+                 *       "subject_type": "User",
+                 *       "subject_ids": [
+                 *         "42",
+                 *         "43"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["PresenceQuery"];
+            };
+        };
+        responses: {
+            /** @description One item for each subject asked about, in that order. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "subject_id": "42",
+                     *           "present": true,
+                     *           "workflow_ids": [
+                     *             "019b7c5a-2f00-7d11-8a51-0f3c2b1a9e70"
+                     *           ]
+                     *         },
+                     *         {
+                     *           "subject_id": "43",
+                     *           "present": false,
+                     *           "workflow_ids": []
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PresenceList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -2269,6 +3447,16 @@ export interface operations {
                      */
                     "application/json": components["schemas"]["Answer"];
                 };
+            };
+            /**
+             * @description The answer follows over `data.callback`, within `callback_timeout` of this response; the body is not read.
+             *     Where there is no `data.callback`, it fails the step for good, as `unexpected_202`.
+             */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The step is complete. */
             204: {

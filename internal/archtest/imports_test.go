@@ -35,8 +35,11 @@ var allowed = map[string][]string{
 	"migrations":  {},
 	"persistence": {"domain", "migrations"},
 	"queue":       {"domain"},
+	"sdk":         {}, // sdk/go is a module of its own, and is not seen from here
 	"telemetry":   {"domain", "engine", "persistence", "queue"},
 	"webhook":     {"domain"},
+
+	"genevadrivetest": {"app"}, // helps users' tests; starts the service as cmd does
 
 	// Programs that measure and break the service start it as app does.
 	"bench": {anything},

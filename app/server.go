@@ -17,7 +17,7 @@ import (
 const (
 	readyTimeout = 2 * time.Second
 	closeTimeout = 3 * time.Second
-	httpShutdown = 5 * time.Second
+	httpShutdown = 8 * time.Second // net/http takes a connection without a request for a busy one for 5 s
 )
 
 // errDraining is why a server that is shutting down is not ready.

@@ -89,7 +89,7 @@ func (e *Engine) eachToErase(ctx context.Context, order persistence.Erasure, onl
 	}
 }
 
-// cancelErased cancels a workflow whose subject is to be erased; one that has ended meanwhile is let be.
+// cancelErased cancels a workflow whose subject is to be erased; one that has ended or gone meanwhile is let be.
 func (e *Engine) cancelErased(ctx context.Context, id uuid.UUID) error {
 	cmd := domain.Command{Verb: domain.VerbCancel, Reason: "The subject was deleted.", NextID: e.NewID(), Fence: e.NewFence()}
 	result := e.Store.Apply(context.WithoutCancel(ctx), persistence.Op{WorkflowID: id, Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
@@ -101,6 +101,9 @@ func (e *Engine) cancelErased(ctx context.Context, id uuid.UUID) error {
 	if result.Err == nil && !result.Change.Unchanged {
 		e.Ready.Drop(result.Change.Workflow.CurrentExecutionID)
 		e.inFlight.abort(result.Change.Workflow.CurrentExecutionID)
+	}
+	if domain.CodeOf(result.Err) == domain.CodeWorkflowNotFound {
+		return nil // retention was quicker
 	}
 	return result.Err
 }

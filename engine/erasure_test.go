@@ -160,6 +160,9 @@ func TestWhatComesAfterADeletionIsUntouched(t *testing.T) {
 		if _, ok, err := w.store.NextErasure(ctx, time.Minute); ok || err != nil {
 			t.Errorf("an erasure that is being worked on was taken over: %t, %v", ok, err)
 		}
+		if err := w.store.EraseWorkflow(ctx, uuid.New(), order.Pseudonym()); err != nil {
+			t.Errorf("a workflow that is gone: %v", err)
+		}
 		w.exec("UPDATE geneva_drive_erasures SET worked_at = ?", time.Now().Add(-time.Hour))
 		w.start()
 		w.erased()

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -106,9 +107,18 @@ func (s *Store) ToErase(ctx context.Context, order Erasure, onlyOpen bool, after
 var errStillOpen = errors.New("the workflow is open")
 
 // EraseWorkflow removes from an ended workflow what it had of its subject: its data, the reasons and error
-// texts of its executions and attempts, excerpts, hashes of answers, its Idempotency-Keys, and last the subject's id, by which
-// an interrupted erasure finds what is left. Names of steps, states, codes and times stay.
+// texts of its executions and attempts, excerpts, hashes of answers, its Idempotency-Keys, and last the
+// subject's id, by which an interrupted erasure finds what is left. Names of steps, states, codes and times
+// stay. A workflow that retention has deleted meanwhile needs nothing.
 func (s *Store) EraseWorkflow(ctx context.Context, id uuid.UUID, pseudonym string) error {
+	err := s.eraseWorkflow(ctx, id, pseudonym)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
+}
+
+func (s *Store) eraseWorkflow(ctx context.Context, id uuid.UUID, pseudonym string) error {
 	for seq := 0; ; {
 		var err error
 		var more bool

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -101,6 +102,7 @@ func (e *Engine) cancelErased(ctx context.Context, id uuid.UUID) error {
 	if result.Err == nil && !result.Change.Unchanged {
 		e.Ready.Drop(result.Change.Workflow.CurrentExecutionID)
 		e.inFlight.abort(result.Change.Workflow.CurrentExecutionID)
+		e.moved(slog.LevelInfo, "verb", result, slog.String("verb", string(cmd.Verb)), slog.String("reason", cmd.Reason))
 	}
 	if domain.CodeOf(result.Err) == domain.CodeWorkflowNotFound {
 		return nil // retention was quicker

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -42,7 +43,7 @@ func newTraces(ctx context.Context, exporter sdktrace.SpanExporter, version stri
 		resource.WithAttributes(attribute.String("service.name", "genevadrive"), attribute.String("service.version", version)),
 		resource.WithTelemetrySDK(), resource.WithFromEnv())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
 	return &Traces{provider: provider, tracer: provider.Tracer("github.com/genevadrive/genevadrive", trace.WithInstrumentationVersion(version))}, nil

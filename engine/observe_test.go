@@ -17,11 +17,10 @@ import (
 
 // watcher is an Observer that remembers.
 type watcher struct {
-	mu       sync.Mutex
-	changes  []string // "step state/outcome workflow"
-	attempts []engine.AttemptFigures
-	rescues  map[engine.Rescue]int
-	settled  chan engine.AttemptFigures // each as it comes
+	mu      sync.Mutex
+	changes []string // "step state/outcome workflow"
+	rescues map[engine.Rescue]int
+	settled chan engine.AttemptFigures // each as it comes
 }
 
 func newWatcher() *watcher {

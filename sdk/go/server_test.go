@@ -200,6 +200,46 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
+func TestLateAnswer(t *testing.T) {
+	callbacks := make(chan genevadrive.StepDelivery, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var d genevadrive.StepDelivery
+		if err := json.NewDecoder(r.Body).Decode(&d); err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(http.StatusAccepted)
+		callbacks <- d
+	}))
+	defer receiver.Close()
+	client := connect(t)
+	_, err := client.PutEndpointWithResponse(t.Context(), "go", genevadrive.PutEndpoint{URL: receiver.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.PutDefinitionWithResponse(t.Context(), "GoLate", genevadrive.Definition{
+		Webhook: &genevadrive.Webhook{Endpoint: genevadrive.Ptr("go")}, CallbackTimeout: genevadrive.Ptr("PT1H"), Steps: []genevadrive.DefinitionStep{{}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := create(t, client, "GoLate", "42")
+	select {
+	case d := <-callbacks:
+		if d.Data.Callback == nil {
+			t.Fatalf("the delivery has no callback: %+v", d)
+		}
+		_, err := client.CompleteStepExecutionWithResponse(t.Context(), d.Data.StepExecution.ID, genevadrive.Answer{}, genevadrive.Bearer(d.Data.Callback.Token))
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("nothing is delivered")
+	}
+	await(t, client, w.ID, "finished")
+	_, err = client.DeleteEndpointWithResponse(t.Context(), "go")
+	problem(t, err, http.StatusConflict, "endpoint_in_use")
+}
+
 // await polls a workflow until it is in the state.
 func await(t *testing.T, client *genevadrive.ClientWithResponses, id uuid.UUID, state string) *genevadrive.Workflow {
 	t.Helper()

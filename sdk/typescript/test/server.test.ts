@@ -104,6 +104,44 @@ test("a delivery and its answer", async (t) => {
   assert.deepEqual([delivered.id, delivered.subject, delivered.data], [id, { type: "User", id: "42" }, { plan: "pro" }]);
 });
 
+test("a late answer", async (t) => {
+  let delivered: (delivery: Delivery) => void;
+  const delivery = new Promise<Delivery>((resolve) => (delivered = resolve));
+  const receiver = createServer(async (request, response) => {
+    response.statusCode = 202;
+    response.end();
+    delivered(parseDelivery(await text(request)));
+  });
+  await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+  t.after(() => receiver.close());
+  const params = { path: { name: "typescript" } };
+  await unwrap(client.PUT("/v1/endpoints/{name}", { params, body: { url: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/` } }));
+  await unwrap(
+    client.PUT("/v1/definitions/{type}", {
+      params: { path: { type: "TypeScriptLate" } },
+      body: { webhook: { endpoint: "typescript" }, callback_timeout: "PT1H", steps: [{}] },
+    }),
+  );
+  const { id: workflow } = await create("TypeScriptLate", "42");
+  const { callback, step_execution: step } = (await delivery).data;
+  assert(callback);
+  const completed = await unwrap(
+    client.POST("/v1/step-executions/{id}/complete", {
+      params: { path: { id: step.id } },
+      headers: { authorization: `Bearer ${callback.token}` },
+      body: { action: "complete" },
+    }),
+  );
+  assert.deepEqual([completed.state, completed.workflow_id], ["completed", workflow]);
+  await assert.rejects(unwrap(client.DELETE("/v1/endpoints/{name}", { params })), { message: /^409 endpoint_in_use: / });
+});
+
+test("an answer without a body", async () => {
+  const params = { path: { name: "typescript-unused" } };
+  await unwrap(client.PUT("/v1/endpoints/{name}", { params, body: { url: "http://127.0.0.1:9/" } }));
+  assert.equal(await unwrap(client.DELETE("/v1/endpoints/{name}", { params })), undefined);
+});
+
 // The contract's webhooks section and the types of this package are the same thing: this has to compile.
 type Sent = webhooks["step.perform"]["post"]["requestBody"]["content"]["application/json"];
 type Answered = webhooks["step.perform"]["post"]["responses"]["200"]["content"]["application/json"];

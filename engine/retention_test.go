@@ -76,7 +76,7 @@ func TestRetentionDeletesWhatEndedLongAgo(t *testing.T) {
 // of them, deleted by two servers in one run.
 func TestRetentionWorksOffABacklog(t *testing.T) {
 	eachWorld(t, func(w *world) {
-		e := w.engine()
+		e := w.engine(quiet)
 		w.define(e, "type: Backlog\nsteps: [{name: one, wait: 1d}]")
 		ids := w.createMany(e, "Backlog", 250)
 		for i, id := range ids {

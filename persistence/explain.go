@@ -28,7 +28,7 @@ func (s *Store) Servers(ctx context.Context, named uuid.UUID) ([]domain.ServerFa
 }
 
 // Ahead counts the due executions that come before one in its queue: those of a higher rank, and those of the
-// same that are due earlier. It reads each lane by its index and stops at domain.MaxAhead.
+// same that are due earlier. It walks the index of due rows, each lane at most domain.MaxAhead far.
 func (s *Store) Ahead(ctx context.Context, e *domain.Execution, now time.Time) (int, error) {
 	var all *bun.SelectQuery
 	for priority := range e.Priority + 1 {
@@ -36,12 +36,12 @@ func (s *Store) Ahead(ctx context.Context, e *domain.Execution, now time.Time) (
 		if priority == e.Priority {
 			until = e.ScheduledFor.Add(-time.Microsecond)
 		}
-		lane := s.read.NewSelect().ColumnExpr("e.id").TableExpr(executionsTable+" AS e").
+		lane := s.read.NewSelect().ColumnExpr("1 AS step").TableExpr(executionsTable+" AS e").
 			Where("e.state = 'scheduled'").Where("NOT e.held").
 			Where("e.queue = ?", e.Queue).Where("e.priority = ?", priority).
 			Where(s.dialect.dueColumn+" <= ?", until).
 			OrderExpr(s.dialect.dueColumn).Limit(domain.MaxAhead)
-		lane = s.read.NewSelect().ColumnExpr("lane.id").TableExpr("(?) AS lane", lane)
+		lane = s.read.NewSelect().ColumnExpr("lane.step").TableExpr("(?) AS lane", lane)
 		if all == nil {
 			all = lane
 		} else {

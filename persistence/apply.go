@@ -154,8 +154,7 @@ func (s *Store) lockOne(ctx context.Context, t transaction, op Op, unknown *unac
 		return s.lockNewest(ctx, t, op.WorkflowID, unknown)
 	}
 	found := false
-	query := s.lockBoth("e.workflow_id = w.id AND e.id = ?", "= ?")
-	err = t.query(ctx, query, []any{op.ExecutionID, op.WorkflowID}, newRecord(lockedWidth), func(r *record) error {
+	err = t.query(ctx, s.dialect.text.lockOne, []any{op.ExecutionID, op.WorkflowID}, newRecord(lockedWidth), func(r *record) error {
 		found = true
 		row, now = s.locked(r)
 		return r.err
@@ -167,23 +166,6 @@ func (s *Store) lockOne(ctx context.Context, t transaction, op Op, unknown *unac
 }
 
 const lockedWidth = workflowWidth + executionWidth + 1
-
-// lockBoth is the query that locks workflows and an execution of each, given how they are joined and how the
-// ids of the workflows are compared.
-func (s *Store) lockBoth(joined, workflows string) string {
-	d := &s.dialect
-	return d.bind("SELECT " + workflowColumns + ", " + executionColumns + ", " + s.rowClock() +
-		" FROM " + workflowsTable + " AS w " + d.join + " " + executionsTable + " AS e ON " + joined +
-		" WHERE w.id " + workflows + " ORDER BY w.id " + d.forUpdate)
-}
-
-// rowClock is the clock column of a locking read; where the clock is the injected one there is none to read.
-func (s *Store) rowClock() string {
-	if s.dialect.rowClock == "" {
-		return "NULL"
-	}
-	return s.dialect.rowClock
-}
 
 // locked reads the current row of a query of lockBoth.
 func (s *Store) locked(r *record) (Row, time.Time) {
@@ -204,10 +186,8 @@ func (s *Store) clockOf(r *record) time.Time {
 // lockNewest locks a workflow and then reads its newest execution, or, to find out about a commit that was
 // not acknowledged, the execution that one was about.
 func (s *Store) lockNewest(ctx context.Context, t transaction, id uuid.UUID, unknown *unacknowledged) (row Row, now time.Time, err error) {
-	d := &s.dialect
 	found := false
-	query := d.bind("SELECT " + workflowColumns + ", " + s.rowClock() + " FROM " + workflowsTable + " AS w WHERE w.id = ? " + d.forUpdateW)
-	err = t.query(ctx, query, []any{id}, newRecord(workflowWidth+1), func(r *record) error {
+	err = t.query(ctx, s.dialect.text.lockWorkflow, []any{id}, newRecord(workflowWidth+1), func(r *record) error {
 		found = true
 		row.Workflow, now = r.workflow(), s.clockOf(r)
 		return r.err
@@ -232,8 +212,7 @@ func (s *Store) lockExecution(ctx context.Context, t transaction, id uuid.UUID) 
 	if id == uuid.Nil {
 		return nil, nil
 	}
-	query := s.dialect.bind("SELECT " + executionColumns + " FROM " + executionsTable + " AS e WHERE e.id = ? " + s.dialect.forUpdateE)
-	err = t.query(ctx, query, []any{id}, newRecord(executionWidth), func(r *record) error {
+	err = t.query(ctx, s.dialect.text.lockExecution, []any{id}, newRecord(executionWidth), func(r *record) error {
 		read := r.execution()
 		e = &read
 		return r.err

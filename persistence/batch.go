@@ -114,18 +114,16 @@ func (b *batch) members() map[uuid.UUID]int {
 }
 
 // lock is the query that locks the members in the order of their workflows, passing over what is locked. It
-// takes the newest execution of each, which is found by primary key on every database; a member that is about
-// another one is odd.
+// takes the newest execution of each; a member that is about another one is odd.
 func (b *batch) lock(members map[uuid.UUID]int) (string, []any) {
-	const newest = "e.id = w.current_execution_id"
-	s := b.store
+	d := &b.store.dialect
 	ids := slices.SortedFunc(maps.Keys(members), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-	if s.dialect.counted {
-		return s.lockBoth(newest, "= ANY (?::uuid[])") + " " + s.dialect.skipLocked, []any{uuidArray(ids)}
+	if d.counted {
+		return d.text.lockMany, []any{uuidArray(ids)}
 	}
 	args := make([]any, len(ids))
 	for i, id := range ids {
 		args[i] = id
 	}
-	return s.lockBoth(newest, "IN ("+marks(len(ids))+")") + " " + s.dialect.skipLocked, args
+	return d.lockBoth(newestExecution, "IN ("+marks(len(ids))+")") + " " + d.skipLocked, args
 }

@@ -70,8 +70,11 @@ func postgres(databaseURL string) (dialect, error) {
 		"lock_timeout":                        strconv.FormatInt(lockWait.Milliseconds(), 10),
 		"idle_in_transaction_session_timeout": "15000", // a stopped server must not hold its locks
 		"standard_conforming_strings":         "on",    // the simple protocol quotes by it
-		"enable_seqscan":                      "off",   // every statement has an index; a batch must not walk a table
-		"jit":                                 "off",   // what it compiles is run once
+		// Every query here is a walk along an index, and a batch must not walk a table instead. What is prepared
+		// is planned for any values, and again every second (docs/decisions/0012).
+		"enable_seqscan":  "off",
+		"plan_cache_mode": "force_generic_plan",
+		"jit":             "off",
 	} {
 		if _, given := cfg.RuntimeParams[name]; !given {
 			cfg.RuntimeParams[name] = value

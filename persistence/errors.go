@@ -62,6 +62,8 @@ func postgresFault(code string) fault {
 	switch {
 	case code == "40001", code == "40P01", code == "55P03":
 		return faultRerun
+	case code == "0A000", code == "26000": // a prepared statement that no longer fits: the next connection's does
+		return faultRerun
 	case code == "23505":
 		return faultUnique
 	case code == "25P03": // idle in transaction for too long: our process was stopped in its middle

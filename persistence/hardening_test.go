@@ -47,13 +47,12 @@ func TestValuesTheDatabaseRefuses(t *testing.T) {
 		for name, spoil := range refused {
 			for _, batch := range []int{1, 3} {
 				var ops []Op
-				calls := 0
 				for range batch {
 					w := create(t, s, def).Workflow
 					if r := s.Apply(context.Background(), claimOp(w, "f1")); r.Err != nil {
 						t.Fatal(r.Err)
 					}
-					ops = append(ops, settleOp(def, w, "f1", &calls))
+					ops = append(ops, settleOp(def, w, "f1", new(int)))
 				}
 				good := ops[0].Decide
 				ops[0].Decide = func(now time.Time, row Row) (domain.Change, error) {

@@ -39,13 +39,11 @@ func (s *Store) insertKey(ctx context.Context, t transaction, key *IdempotencyKe
 	if key == nil {
 		return nil
 	}
-	clock, args := s.dialect.statementClock, []any{key.Scope, key.Key, key.Fingerprint, key.WorkflowID, int64(key.Status)}
-	if clock == "" {
-		clock = "?"
+	args := []any{key.Scope, key.Key, key.Fingerprint, key.WorkflowID, int64(key.Status)}
+	if s.dialect.statementClock == "" {
 		args = append(args, s.clockNow())
 	}
-	err := t.exec(ctx, statement{rows: 1, args: args, query: s.dialect.bind("INSERT INTO " + keysTable +
-		" (scope, idempotency_key, fingerprint, workflow_id, status, created_at) VALUES (?, ?, ?, ?, ?, " + clock + ")")})
+	err := t.exec(ctx, statement{query: s.dialect.text.insertKey, args: args, rows: 1})
 	switch {
 	case err == nil:
 		return nil

@@ -35,6 +35,8 @@ type Store struct {
 	sealer  *sealer
 	now     func() time.Time
 	log     *slog.Logger
+
+	prepared prepared
 }
 
 // Dialect names the SQL dialect: postgres, mysql or sqlite.

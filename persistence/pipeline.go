@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,67 +16,53 @@ import (
 // rollbackTimeout bounds how long a transaction that failed may take to end.
 const rollbackTimeout = 2 * time.Second
 
+// planAge is how old a plan may get. One that was made for a table of a few rows can be a walk through all of
+// an index; nothing but the table's growth tells so.
+const planAge = time.Second
+
+// plannedAt is where a connection keeps when its plans were last thrown away.
+const plannedAt = "genevadrive.planned_at"
+
 // pipeline is a transaction of PostgreSQL in two round trips: BEGIN travels with the first query, COMMIT with
 // the last statements. That the server commits only if each statement affected its rows is therefore part of
-// the statements' text (see updateOne).
+// the statements' text (see updateOne). The fixed texts of the write path are prepared once for a connection;
+// Bun's share the connection in the simple protocol.
 type pipeline struct {
 	conn  *pgx.Conn
+	fixed map[string]bool
 	begun bool
-}
-
-func (t *pipeline) batch(first int) *pgx.Batch {
-	b := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, first+1)}
-	if !t.begun {
-		b.Queue("BEGIN")
-		t.begun = true
-	}
-	return b
+	stale bool // a prepared statement no longer fits the schema, or is gone
 }
 
 func (t *pipeline) query(ctx context.Context, query string, args []any, r *record, read func(*record) error) error {
-	b := t.batch(1)
-	begins := b.Len() > 0
-	b.Queue(query, args...)
-	results := t.conn.SendBatch(ctx, b)
-	defer results.Close()
-	if begins {
-		if _, err := results.Exec(); err != nil {
-			return err
+	return t.send(ctx, []statement{{query: query, args: args}}, false, func(_ statement, reader *pgconn.ResultReader) error {
+		rows := pgx.RowsFromResultReader(t.conn.TypeMap(), reader)
+		defer rows.Close()
+		for rows.Next() {
+			if err := r.scan(rows); err != nil {
+				return err
+			}
+			if err := read(r); err != nil {
+				return err
+			}
 		}
-	}
-	rows, err := results.Query()
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := r.scan(rows); err != nil {
-			return err
-		}
-		if err := read(r); err != nil {
-			return err
-		}
-	}
-	rows.Close()
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	return results.Close()
+		rows.Close()
+		return rows.Err()
+	})
 }
 
 func (t *pipeline) exec(ctx context.Context, statements ...statement) error {
 	if err := savable(statements); err != nil {
 		return err
 	}
-	return t.send(ctx, t.batch(len(statements)), statements)
+	return t.send(ctx, statements, false, affects)
 }
 
 func (t *pipeline) commit(ctx context.Context, statements ...statement) error {
 	if err := savable(statements); err != nil {
 		return err
 	}
-	b := t.batch(len(statements) + 1)
-	err := t.send(ctx, b, append(statements, statement{query: "COMMIT"}))
+	err := t.send(ctx, statements, true, affects)
 	if err == nil {
 		t.begun = false
 		return nil
@@ -86,33 +73,115 @@ func (t *pipeline) commit(ctx context.Context, statements ...statement) error {
 	return err
 }
 
-// send sends everything in one message and reads the answers; the first error is the one that counts, since
-// the server skips what follows it.
-func (t *pipeline) send(ctx context.Context, b *pgx.Batch, statements []statement) error {
-	begins := b.Len()
-	for _, st := range statements {
-		b.Queue(st.query, st.args...)
+// affects reads the answer to a statement that changes rows.
+func affects(st statement, reader *pgconn.ResultReader) error {
+	tag, err := reader.Close()
+	if err == nil && tag.RowsAffected() != st.rows {
+		err = errGuard
 	}
-	results := t.conn.SendBatch(ctx, b)
-	for i := range b.Len() {
-		tag, err := results.Exec()
-		if err != nil {
-			_ = results.Close()
-			return guardFailure(err)
-		}
-		if i >= begins && tag.RowsAffected() != statements[i-begins].rows {
-			_ = results.Close()
-			return errGuard
-		}
-	}
-	return results.Close()
+	return err
 }
 
-// guardFailure recognises the division by zero of a guarded statement whose count is wrong.
-func guardFailure(err error) error {
+// send sends everything in one message and reads the answers; the first error is the one that counts, since
+// the server skips what follows it.
+func (t *pipeline) send(ctx context.Context, statements []statement, commit bool, read func(statement, *pgconn.ResultReader) error) error {
+	described := make([]*pgconn.StatementDescription, len(statements))
+	encoded := make([]pgx.ExtendedQueryBuilder, len(statements))
+	for i, st := range statements {
+		var err error
+		if t.fixed[st.query] {
+			if described[i], err = t.conn.Prepare(ctx, st.query, st.query); err != nil {
+				return err
+			}
+		}
+		if err = encoded[i].Build(t.conn.TypeMap(), described[i], st.args); err != nil {
+			return err
+		}
+	}
+
+	begin := !t.begun
+	t.begun = true
+	p := t.conn.PgConn().StartPipeline(ctx)
+	replan := begin && t.plansAreOld()
+	if replan {
+		p.SendQueryParams("DISCARD PLANS", nil, nil, nil, nil)
+	}
+	if begin {
+		p.SendQueryParams("BEGIN", nil, nil, nil, nil)
+	}
+	for i, st := range statements {
+		e := &encoded[i]
+		if described[i] != nil {
+			p.SendQueryStatement(described[i], e.ParamValues, e.ParamFormats, e.ResultFormats)
+		} else {
+			p.SendQueryParams(st.query, e.ParamValues, nil, e.ParamFormats, e.ResultFormats)
+		}
+	}
+	if commit {
+		p.SendQueryParams("COMMIT", nil, nil, nil, nil)
+	}
+	err := p.Sync()
+	if err == nil && replan {
+		err = next(p, concluded)
+	}
+	if err == nil && begin {
+		err = next(p, concluded)
+	}
+	for _, st := range statements {
+		if err == nil {
+			err = next(p, func(reader *pgconn.ResultReader) error { return read(st, reader) })
+		}
+	}
+	if err == nil && commit {
+		err = next(p, concluded)
+	}
+	if closed := p.Close(); err == nil {
+		err = closed
+	}
+	return t.recognise(err)
+}
+
+// plansAreOld tells, once every planAge, that the connection is to plan its statements again.
+func (t *pipeline) plansAreOld() bool {
+	data, now := t.conn.PgConn().CustomData(), time.Now()
+	last, planned := data[plannedAt].(time.Time)
+	if planned && now.Sub(last) < planAge {
+		return false
+	}
+	data[plannedAt] = now
+	return planned
+}
+
+// concluded reads the answer to a statement that is about the transaction or the session.
+func concluded(reader *pgconn.ResultReader) error {
+	_, err := reader.Close()
+	return err
+}
+
+// next reads the next answer of a pipeline.
+func next(p *pgconn.Pipeline, read func(*pgconn.ResultReader) error) error {
+	answer, err := p.GetResults()
+	if err != nil {
+		return err
+	}
+	reader, ok := answer.(*pgconn.ResultReader)
+	if !ok {
+		return fmt.Errorf("PostgreSQL answers a statement with %T", answer)
+	}
+	return read(reader)
+}
+
+// recognise finds the errors that the texts and the preparation of statements bring with them: a guarded
+// statement whose count is wrong divides by zero.
+func (t *pipeline) recognise(err error) error {
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "22012" {
-		return errGuard
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "22012":
+			return errGuard
+		case "0A000", "26000":
+			t.stale = true
+		}
 	}
 	return err
 }
@@ -123,7 +192,7 @@ func (t *pipeline) rollback() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackTimeout)
 	defer cancel()
-	if _, err := t.conn.Exec(ctx, "ROLLBACK"); err != nil {
+	if _, err := t.conn.Exec(ctx, "ROLLBACK"); err != nil || t.stale {
 		_ = t.conn.Close(ctx)
 	}
 	t.begun = false

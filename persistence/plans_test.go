@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/genevadrive/genevadrive/domain"
 )
@@ -18,31 +19,98 @@ import (
 func TestTheWritePathUsesPrimaryKeys(t *testing.T) {
 	def := chain("one", "two")
 	eachStore(t, func(t *testing.T, s *Store) {
-		ctx := context.Background()
 		stale(t, s)
-		var ids []Op
-		for range 20 {
-			var save saving
-			for range 250 {
-				params := domain.CreateParams{ID: newID(), ExecutionID: newID(), SubjectType: "User", SubjectID: uuid.NewString()}
-				c, err := domain.NewWorkflow(def, params, time.Now().UTC().Truncate(time.Microsecond))
-				if err != nil {
-					t.Fatal(err)
-				}
-				save.newWorkflows = append(save.newWorkflows, workflowInsert(&c.Workflow))
-				save.addNew(&c)
-				ids = append(ids, Op{WorkflowID: params.ID, ExecutionID: params.ExecutionID})
-			}
-			if err := s.transact(ctx, func(t transaction) error { return t.commit(ctx, save.statements(&s.dialect)...) }); err != nil {
-				t.Fatal(err)
+		ops := backlog(t, s, def)
+		explainAll(t, s, writePath(s, ops[:maxExplained], def))
+	})
+}
+
+// TestPlansGrowOld has PostgreSQL plan the write path while its tables are empty, which must not last.
+func TestPlansGrowOld(t *testing.T) {
+	def := chain("one", "two")
+	eachStore(t, func(t *testing.T, s *Store) {
+		if s.Dialect() != "postgres" {
+			return
+		}
+		stale(t, s)
+		s.db.SetMaxOpenConns(1)
+		claim := func() {
+			w := create(t, s, def).Workflow
+			if r := s.Apply(context.Background(), claimOp(w, "f1")); r.Err != nil {
+				t.Fatal(r.Err)
 			}
 		}
-		for name, st := range writePath(s, ids[:maxExplained], def) {
-			if plan := explainPlan(t, s, st); plan.fault() != "" {
-				t.Errorf("%s %s:\n%s\n%s", name, plan.fault(), st.query, strings.Join(plan, "\n"))
-			}
+		explain := func() plan {
+			query := "EXPLAIN EXECUTE " + preparedName(t, s, s.dialect.text.lockOne) + "(NULL, NULL)"
+			return runExplain(t, s, query)
+		}
+		claim()
+		if p := explain(); p.fault() == "" {
+			t.Logf("the plan for empty tables is a good one already:\n%s", strings.Join(p, "\n"))
+		}
+		backlog(t, s, def)
+		age(t, s)
+		claim()
+		if p := explain(); p.fault() != "" {
+			t.Errorf("the plan %s:\n%s", p.fault(), strings.Join(p, "\n"))
 		}
 	})
+}
+
+// preparedName is the name of a statement that the only connection has prepared.
+func preparedName(t *testing.T, s *Store, text string) (name string) {
+	t.Helper()
+	err := s.db.DB.QueryRow("SELECT quote_ident(name) FROM pg_prepared_statements WHERE statement = $1", text).Scan(&name)
+	if err != nil {
+		t.Fatalf("%q is not prepared: %v", text, err)
+	}
+	return name
+}
+
+// age makes the plans of the only connection as old as they may get.
+func age(t *testing.T, s *Store) {
+	t.Helper()
+	conn, err := s.db.DB.Conn(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.Raw(func(driverConn any) error {
+		driverConn.(*stdlib.Conn).Conn().PgConn().CustomData()[plannedAt] = time.Time{}
+		return nil
+	})
+}
+
+// backlog makes thousands of workflows that are due, and gives a decision about each.
+func backlog(t *testing.T, s *Store, def *domain.Definition) (ops []Op) {
+	t.Helper()
+	ctx := context.Background()
+	for range 20 {
+		var save saving
+		for range 250 {
+			params := domain.CreateParams{ID: newID(), ExecutionID: newID(), SubjectType: "User", SubjectID: uuid.NewString()}
+			c, err := domain.NewWorkflow(def, params, time.Now().UTC().Truncate(time.Microsecond))
+			if err != nil {
+				t.Fatal(err)
+			}
+			save.newWorkflows = append(save.newWorkflows, workflowInsert(&c.Workflow))
+			save.addNew(&c)
+			ops = append(ops, Op{WorkflowID: params.ID, ExecutionID: params.ExecutionID})
+		}
+		if err := s.transact(ctx, func(t transaction) error { return t.commit(ctx, save.statements(&s.dialect)...) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ops
+}
+
+func explainAll(t *testing.T, s *Store, statements map[string]statement) {
+	t.Helper()
+	for name, st := range statements {
+		if plan := explainPlan(t, s, st); plan.fault() != "" {
+			t.Errorf("%s %s:\n%s\n%s", name, plan.fault(), st.query, strings.Join(plan, "\n"))
+		}
+	}
 }
 
 // maxExplained is as large as batches get.
@@ -72,7 +140,7 @@ func stale(t *testing.T, s *Store) {
 func writePath(s *Store, ops []Op, def *domain.Definition) map[string]statement {
 	all := map[string]statement{}
 	one := ops[0]
-	all["the lock of one"] = statement{query: s.lockBoth("e.workflow_id = w.id AND e.id = ?", "= ?"), args: []any{one.ExecutionID, one.WorkflowID}}
+	all["the lock of one"] = statement{query: s.dialect.text.lockOne, args: []any{one.ExecutionID, one.WorkflowID}}
 	b := &batch{store: s, ops: ops}
 	query, args := b.lock(b.members())
 	all["the lock of a batch"] = statement{query: query, args: args}
@@ -94,10 +162,29 @@ type plan []string
 
 func explainPlan(t *testing.T, s *Store, st statement) plan {
 	t.Helper()
-	verb := map[string]string{"postgres": "EXPLAIN ", "mysql": "EXPLAIN ", "sqlite": "EXPLAIN QUERY PLAN "}[s.Dialect()]
-	rows, err := s.db.DB.Query(verb+st.query, st.args...)
+	switch s.Dialect() {
+	case "sqlite":
+		return runExplain(t, s, "EXPLAIN QUERY PLAN "+st.query, st.args...)
+	case "postgres": // as it plans what is prepared, for any values
+		name := "explained"
+		s.db.SetMaxOpenConns(1)
+		if _, err := s.db.DB.Exec("PREPARE " + name + " AS " + st.query); err != nil {
+			t.Fatalf("%s: %v", st.query, err)
+		}
+		defer s.db.DB.Exec("DEALLOCATE " + name)
+		if n := len(st.args); n > 0 {
+			name += "(" + strings.Repeat("NULL, ", n-1) + "NULL)"
+		}
+		return runExplain(t, s, "EXPLAIN EXECUTE "+name)
+	}
+	return runExplain(t, s, "EXPLAIN "+st.query, st.args...)
+}
+
+func runExplain(t *testing.T, s *Store, query string, args ...any) plan {
+	t.Helper()
+	rows, err := s.db.DB.Query(query, args...)
 	if err != nil {
-		t.Fatalf("%s: %v", st.query, err)
+		t.Fatalf("%s: %v", query, err)
 	}
 	defer rows.Close()
 	columns, err := rows.Columns()

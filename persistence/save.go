@@ -171,29 +171,6 @@ func size(row []any) int {
 	return n
 }
 
-// texts are the statements of one row, and on PostgreSQL those of any number.
-type texts struct {
-	updateOne, updateMany map[*update]string
-	insertOne, insertMany map[*insert]string
-}
-
-func (d *dialect) texts() texts {
-	t := texts{map[*update]string{}, map[*update]string{}, map[*insert]string{}, map[*insert]string{}}
-	for _, u := range []*update{updateWorkflow, updateExecution} {
-		t.updateOne[u] = d.updateOne(u)
-		if d.counted {
-			t.updateMany[u] = d.updateMany(u, 0)
-		}
-	}
-	for _, in := range []*insert{insertWorkflow, insertExecution, insertAttempt} {
-		t.insertOne[in] = d.insertOne(in)
-		if d.counted {
-			t.insertMany[in] = d.insertMany(in, 1)
-		}
-	}
-	return t
-}
-
 func workflowUpdate(seen, w *domain.Workflow) []any {
 	var data any
 	if string(w.Data) != string(seen.Data) {

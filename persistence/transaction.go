@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/jackc/pgx/v5/stdlib"
 )
@@ -42,22 +43,54 @@ func (s *Store) transact(ctx context.Context, run func(transaction) error) error
 		defer conn.Close()
 		return conn.Raw(func(driverConn any) error {
 			if pg, ok := driverConn.(*stdlib.Conn); ok {
-				t := &pipeline{conn: pg.Conn()}
+				t := &pipeline{conn: pg.Conn(), fixed: s.dialect.text.fixed}
 				defer t.rollback()
 				return run(t)
 			}
 			return fmt.Errorf("the driver of PostgreSQL is %T", driverConn)
 		})
 	}
-	t := &sqlTransaction{db: s.db.DB}
+	t := &sqlTransaction{db: s.db.DB, prepared: s.prepared.all(ctx, s)}
 	defer t.rollback()
 	return run(t)
 }
 
 // sqlTransaction is a transaction over database/sql.
 type sqlTransaction struct {
-	db *sql.DB
-	tx *sql.Tx
+	db       *sql.DB
+	tx       *sql.Tx
+	prepared map[string]*sql.Stmt // by their text
+}
+
+// prepared are the fixed texts of the write path for the one connection that writes to SQLite.
+type prepared struct {
+	mu         sync.Mutex
+	statements map[string]*sql.Stmt
+}
+
+// all prepares what is not yet; before the schema is there, and on other databases, there is nothing.
+func (p *prepared) all(ctx context.Context, s *Store) map[string]*sql.Stmt {
+	if !s.dialect.oneFile {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.statements != nil {
+		return p.statements
+	}
+	statements := make(map[string]*sql.Stmt)
+	for text := range s.dialect.text.fixed {
+		st, err := s.db.DB.PrepareContext(ctx, text)
+		if err != nil {
+			for _, st := range statements {
+				_ = st.Close()
+			}
+			return nil
+		}
+		statements[text] = st
+	}
+	p.statements = statements
+	return statements
 }
 
 func (t *sqlTransaction) begin(ctx context.Context) error {
@@ -73,7 +106,13 @@ func (t *sqlTransaction) query(ctx context.Context, query string, args []any, r 
 	if err := t.begin(ctx); err != nil {
 		return err
 	}
-	rows, err := t.tx.QueryContext(ctx, query, args...)
+	var rows *sql.Rows
+	var err error
+	if st := t.prepared[query]; st != nil {
+		rows, err = t.tx.StmtContext(ctx, st).QueryContext(ctx, args...)
+	} else {
+		rows, err = t.tx.QueryContext(ctx, query, args...)
+	}
 	if err != nil {
 		return err
 	}
@@ -97,7 +136,13 @@ func (t *sqlTransaction) exec(ctx context.Context, statements ...statement) erro
 		return err
 	}
 	for _, st := range statements {
-		result, err := t.tx.ExecContext(ctx, st.query, st.args...)
+		var result sql.Result
+		var err error
+		if fixed := t.prepared[st.query]; fixed != nil {
+			result, err = t.tx.StmtContext(ctx, fixed).ExecContext(ctx, st.args...)
+		} else {
+			result, err = t.tx.ExecContext(ctx, st.query, st.args...)
+		}
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,86 @@
+package persistence
+
+// texts are the statements of the write path that are the same each time: those of one row, and on PostgreSQL
+// those of any number.
+type texts struct {
+	updateOne, updateMany map[*update]string
+	insertOne, insertMany map[*insert]string
+
+	lockOne       string // a workflow and the named one of its executions
+	lockMany      string // workflows and the newest execution of each, passing over what is locked; PostgreSQL
+	lockWorkflow  string
+	lockExecution string // of a workflow that is locked
+	insertKey     string
+	clock         string // "" where the clock is the injected one
+
+	fixed map[string]bool // all of them: each is prepared once for a connection, where that pays
+}
+
+func (d *dialect) texts() texts {
+	t := texts{
+		updateOne: map[*update]string{}, updateMany: map[*update]string{},
+		insertOne: map[*insert]string{}, insertMany: map[*insert]string{},
+		lockOne: d.lockBoth("e.workflow_id = w.id AND e.id = ?", "= ?"),
+		lockWorkflow: d.bind("SELECT " + workflowColumns + ", " + d.rowClockColumn() +
+			" FROM " + workflowsTable + " AS w WHERE w.id = ? " + d.forUpdateW),
+		lockExecution: d.bind("SELECT " + executionColumns + " FROM " + executionsTable + " AS e WHERE e.id = ? " + d.forUpdateE),
+		fixed:         map[string]bool{},
+	}
+	stamp := d.statementClock
+	if stamp == "" {
+		stamp = "?"
+	} else {
+		t.clock = "SELECT " + d.rowClock
+	}
+	t.insertKey = d.bind("INSERT INTO " + keysTable +
+		" (scope, idempotency_key, fingerprint, workflow_id, status, created_at) VALUES (?, ?, ?, ?, ?, " + stamp + ")")
+	all := []string{t.lockOne, t.lockWorkflow, t.lockExecution, t.insertKey}
+	if t.clock != "" {
+		all = append(all, t.clock)
+	}
+	for _, u := range []*update{updateWorkflow, updateExecution} {
+		t.updateOne[u] = d.updateOne(u)
+		all = append(all, t.updateOne[u])
+		if d.counted {
+			t.updateMany[u] = d.updateMany(u, 0)
+			all = append(all, t.updateMany[u])
+		}
+	}
+	for _, in := range []*insert{insertWorkflow, insertExecution, insertAttempt} {
+		t.insertOne[in] = d.insertOne(in)
+		all = append(all, t.insertOne[in])
+		if d.counted {
+			t.insertMany[in] = d.insertMany(in, 1)
+			all = append(all, t.insertMany[in])
+		}
+	}
+	if d.counted {
+		t.lockMany = d.lockBoth(newestExecution, "= ANY (?::uuid[])") + " " + d.skipLocked
+		all = append(all, t.lockMany)
+	}
+	for _, text := range all {
+		t.fixed[text] = true
+	}
+	return t
+}
+
+// newestExecution joins a workflow with the execution it stands at, which is found by primary key on every
+// database.
+const newestExecution = "e.id = w.current_execution_id"
+
+// lockBoth is the query that locks workflows and an execution of each, given how they are joined and how the
+// ids of the workflows are compared.
+func (d *dialect) lockBoth(joined, workflows string) string {
+	return d.bind("SELECT " + workflowColumns + ", " + executionColumns + ", " + d.rowClockColumn() +
+		" FROM " + workflowsTable + " AS w " + d.join + " " + executionsTable + " AS e ON " + joined +
+		" WHERE w.id " + workflows + " ORDER BY w.id " + d.forUpdate)
+}
+
+// rowClockColumn is the clock column of a locking read; where the clock is the injected one there is none to
+// read.
+func (d *dialect) rowClockColumn() string {
+	if d.rowClock == "" {
+		return "NULL"
+	}
+	return d.rowClock
+}

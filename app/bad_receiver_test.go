@@ -59,9 +59,13 @@ func TestBadReceiversFailTheAttempt(t *testing.T) {
 			receiver := httptest.NewServer(tc.answer)
 			t.Cleanup(receiver.Close)
 			typ := fmt.Sprintf("Bad%d", i)
+			timeout := "PT30S" // longer than a loaded machine takes
+			if tc.code == "timeout" {
+				timeout = "PT0.5S"
+			}
 			var ignored any
 			service.call(t, 201, "PUT", "/v1/definitions/"+typ, fmt.Sprintf(
-				`{"webhook": {"url": %q, "timeout": "PT0.5S"}, "retry": {"max_attempts": 2, "initial": "PT1H"}, "steps": [{"name": "one"}, {"name": "two"}]}`, receiver.URL), &ignored)
+				`{"webhook": {"url": %q, "timeout": %q}, "retry": {"max_attempts": 2, "initial": "PT1H"}, "steps": [{"name": "one"}, {"name": "two"}]}`, receiver.URL, timeout), &ignored)
 			var w workflow
 			service.call(t, 201, "POST", "/v1/workflows", fmt.Sprintf(`{"type": %q, "subject": {"type": "User", "id": "1"}, "data": {"kept": %q}}`,
 				typ, bytes.Repeat([]byte("y"), 20<<10)), &w)

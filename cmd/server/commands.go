@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/genevadrive/genevadrive/app"
@@ -43,6 +44,7 @@ func (serveCmd) Run(ctx context.Context, s *app.Settings) error {
 		return err
 	}
 	fmt.Print(a.Banner())
+	debug.FreeOSMemory() // reading the contract and wiring left garbage that an idle service would keep
 	return a.Run(ctx)
 }
 

@@ -27,7 +27,7 @@ type lease struct {
 	mu       sync.Mutex
 	id       uuid.UUID
 	renewed  time.Time // when the last successful heartbeat was sent
-	mayBury  time.Time // before this nobody is declared dead: after a gap everyone looks it
+	since    time.Time // from when on this server has reached the database without a gap
 	released bool
 }
 
@@ -58,8 +58,7 @@ func (l *lease) register(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.id, l.renewed = id, sent
-	l.mayBury = sent.Add(leaseTTL)
+	l.id, l.renewed, l.since = id, sent, sent
 	return nil
 }
 
@@ -87,20 +86,21 @@ func (l *lease) runOnce(ctx context.Context) error {
 	defer l.mu.Unlock()
 	l.renewed = sent
 	if sent.Sub(previous) > leaseTTL-heartbeatEvery {
-		l.mayBury = sent.Add(leaseTTL)
+		l.since = sent
 	}
 	return nil
 }
 
-// bury declares dead whoever has missed its heartbeats, unless this server had a gap of its own just now.
+// bury declares dead whoever has missed its heartbeats while the database was there to take them: for as long
+// as this server has reached it, and before that as other servers' rows show.
 func (l *lease) bury(ctx context.Context) error {
-	l.mu.Lock()
-	allowed := !l.released && !l.e.Now().Before(l.mayBury)
-	l.mu.Unlock()
-	if !allowed || !l.live() {
+	if !l.live() {
 		return nil
 	}
-	dead, err := l.e.Store.BurySilentServers(ctx, l.server(), leaseTTL)
+	l.mu.Lock()
+	reached := l.e.Now().Sub(l.since)
+	l.mu.Unlock()
+	dead, err := l.e.Store.BurySilentServers(ctx, l.server(), leaseTTL, reached)
 	for _, s := range dead {
 		l.e.Logger.Warn("server declared dead; its steps are taken over", "server_id", s.ID, "name", s.Name, "last_heartbeat", s.HeartbeatAt)
 		l.e.Observer.Buried()
@@ -110,7 +110,7 @@ func (l *lease) bury(ctx context.Context) error {
 
 // takeOver declares every other server dead at once. Only for a database that admits one process.
 func (l *lease) takeOver(ctx context.Context) error {
-	_, err := l.e.Store.BurySilentServers(ctx, l.server(), 0)
+	_, err := l.e.Store.BurySilentServers(ctx, l.server(), 0, 0)
 	return err
 }
 

@@ -151,13 +151,13 @@ func TestLeaseOfAServer(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if dead, err := s.BurySilentServers(ctx, ids[0], time.Minute); err != nil || len(dead) != 0 {
+		if dead, err := s.BurySilentServers(ctx, ids[0], time.Minute, time.Minute); err != nil || len(dead) != 0 {
 			t.Errorf("buried %v, %v", dead, err)
 		}
 		if alive, err := s.Heartbeat(ctx, ids[1]); err != nil || !alive {
 			t.Errorf("heartbeat: %t, %v", alive, err)
 		}
-		if dead, err := s.BurySilentServers(ctx, ids[0], 0); err != nil || len(dead) != 2 {
+		if dead, err := s.BurySilentServers(ctx, ids[0], 0, 0); err != nil || len(dead) != 2 {
 			t.Errorf("buried %v, %v", dead, err)
 		}
 		if alive, err := s.Heartbeat(ctx, ids[1]); err != nil || alive {

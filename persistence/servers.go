@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,11 +47,21 @@ func (s *Store) ReleaseServer(ctx context.Context, id uuid.UUID) error {
 	return explain(err)
 }
 
+// longestSilence is how long nobody may have written to the servers' table for the database to count as
+// having been there all the time: a heartbeat and a little. An outage that is shorter keeps no living server
+// from renewing its lease.
+const longestSilence = 7 * time.Second
+
 // BurySilentServers declares dead the servers, other than the one that asks, whose last heartbeat is longer
-// ago than ttl by the database's clock; each only if that is still its last one. It gives those it buried.
-func (s *Store) BurySilentServers(ctx context.Context, asking uuid.UUID, ttl time.Duration) ([]Server, error) {
+// ago than ttl by the database's clock; each only if that is still its last one. It gives those it buried:
+// nobody, when the database may have been away in that time, since everyone looks dead then. reached is for
+// how long the one that asks has had it without a gap.
+func (s *Store) BurySilentServers(ctx context.Context, asking uuid.UUID, ttl, reached time.Duration) ([]Server, error) {
 	now, err := s.Now(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if there, err := s.thereSince(ctx, now.Add(-ttl), now.Add(-reached)); err != nil || !there {
 		return nil, err
 	}
 	q := s.lease.NewSelect().ColumnExpr("s.id, s.name, s.role, s.queues, s.version, s.heartbeat_at").
@@ -75,6 +86,37 @@ func (s *Store) BurySilentServers(ctx context.Context, asking uuid.UUID, ttl tim
 		}
 	}
 	return buried, nil
+}
+
+// thereSince tells whether servers, dead ones included, wrote to their table again and again from one moment
+// to another. Where servers are killed and restarted all the time none of them lives long enough to know.
+func (s *Store) thereSince(ctx context.Context, from, to time.Time) (bool, error) {
+	if !from.Before(to) {
+		return true, nil
+	}
+	q := s.lease.NewSelect().ColumnExpr("s.started_at, s.heartbeat_at").TableExpr(serversTable+" AS s").
+		Where("s.heartbeat_at > ?", from.Add(-longestSilence))
+	rows, err := collect(ctx, q, 2, func(r *record) [2]time.Time { return [2]time.Time{r.time(), r.time()} })
+	if err != nil {
+		return false, err
+	}
+	written := make([]time.Time, 0, 2*len(rows))
+	for _, times := range rows {
+		written = append(written, times[:]...)
+	}
+	slices.SortFunc(written, time.Time.Compare)
+	for _, at := range slices.Backward(written) {
+		if to.Sub(at) > longestSilence {
+			return false, nil
+		}
+		if at.Before(to) {
+			to = at
+		}
+		if !to.After(from) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // DeleteDeadServers removes servers that died long ago.

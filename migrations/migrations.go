@@ -3,7 +3,8 @@
 //
 // Migrations only add. Each can be run again after a crash in its middle: MySQL commits every DDL statement
 // by itself, so a migration there is one statement, and all of them say IF NOT EXISTS. SQLite and MySQL cannot
-// say that of a column: a migration that adds one is that statement alone, and has run if the column is there.
+// say that of a column, nor MySQL of an index: a migration that adds one is that statement alone, and has run if
+// the column or index is there.
 package migrations
 
 import (

@@ -135,7 +135,7 @@ func (s *Store) migrator(db *bun.DB) (*migrate.Migrator, error) {
 	for _, m := range known {
 		up := m.Up
 		m.Up = func(ctx context.Context, migrator *migrate.Migrator, migration *migrate.Migration) error {
-			if err := up(ctx, migrator, migration); !columnExists(err) {
+			if err := up(ctx, migrator, migration); !alreadyThere(err) {
 				return err
 			}
 			return nil // run before, by a server that died or one that is doing the same now

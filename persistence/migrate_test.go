@@ -2,9 +2,13 @@ package persistence_test
 
 import (
 	"context"
+	"io/fs"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/genevadrive/genevadrive/internal/testenv"
+	"github.com/genevadrive/genevadrive/migrations"
 	"github.com/genevadrive/genevadrive/persistence"
 )
 
@@ -32,4 +36,36 @@ func TestMigrationsRunAgain(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestMigrationsAreForMySQLToo looks for what MariaDB alone understands, since the tests have no MySQL.
+func TestMigrationsAreForMySQLToo(t *testing.T) {
+	files, err := migrations.For("mysql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("the migrations are %q, %v", names, err)
+	}
+	foreign := regexp.MustCompile(`(?i)\b(column|key|index|constraint)\s+(/\*M!)?\s*if\s+(not\s+)?exists|create\s+or\s+replace\s+table|` +
+		`/\*M!|\breturning\b|\bpersistent\b|\b(uuid|inet4|inet6)\s+(not\s+null|null|,)|\bsequence\b|\bwithout\s+overlaps\b`)
+	comment := regexp.MustCompile(`(?m)^--.*$`)
+	for _, text := range []string{"ADD COLUMN IF NOT EXISTS a INT", "ADD KEY /*M! IF NOT EXISTS */ a (b)", "DROP INDEX IF EXISTS a", "id UUID NOT NULL"} {
+		if !foreign.MatchString(text) {
+			t.Errorf("%q is not found out", text)
+		}
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := foreign.FindString(string(text)); found != "" {
+			t.Errorf("%s has %q, which MySQL 8 refuses or passes over", name, found)
+		}
+		if n := strings.Count(comment.ReplaceAllString(string(text), ""), ";"); n != 1 {
+			t.Errorf("%s has %d statements: what a crash cuts in half cannot be run again", name, n)
+		}
+	}
 }

@@ -1,5 +1,5 @@
--- What retention deletes, in its order. What stands in /*M! */ only MariaDB reads. For presence
--- geneva_drive_workflows_one_active does: here it holds every workflow.
+-- What retention deletes, in its order. For presence geneva_drive_workflows_one_active does: here it holds every
+-- workflow.
 ALTER TABLE geneva_drive_workflows
-    ADD COLUMN /*M! IF NOT EXISTS */ ended_at DATETIME(6) GENERATED ALWAYS AS (COALESCE(finished_at, canceled_at)) VIRTUAL,
-    ADD KEY /*M! IF NOT EXISTS */ geneva_drive_workflows_ended (ended_at);
+    ADD COLUMN ended_at DATETIME(6) GENERATED ALWAYS AS (COALESCE(finished_at, canceled_at)) VIRTUAL,
+    ADD KEY geneva_drive_workflows_ended (ended_at);

@@ -1,3 +1,3 @@
--- For erasing a subject: the keys of a workflow. What stands in /*M! */ only MariaDB reads.
+-- For erasing a subject: the keys of a workflow.
 ALTER TABLE geneva_drive_idempotency_keys
-    ADD KEY /*M! IF NOT EXISTS */ geneva_drive_idempotency_keys_workflow (workflow_id);
+    ADD KEY geneva_drive_idempotency_keys_workflow (workflow_id);

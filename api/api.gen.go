@@ -408,6 +408,29 @@ type CreateWorkflow struct {
 // the default), `return_existing` (200 with that workflow) or `cancel_existing` (it is canceled, 201).
 type CreateWorkflowOnConflict string
 
+// CreateWorkflows defines model for CreateWorkflows.
+type CreateWorkflows struct {
+	Workflows []json.RawMessage `json:"workflows"`
+}
+
+// CreatedWorkflow What became of one member of a batch; either `workflow` or `problem`, whose pointers lead into the member, is there.
+type CreatedWorkflow struct {
+	Problem any `json:"problem,omitempty"`
+
+	// Replayed An earlier batch with the same Idempotency-Key has done this.
+	Replayed *bool `json:"replayed,omitempty"`
+
+	// Status HTTP status of the create: 201, 200 for the active workflow there was, or that of the problem.
+	Status   int       `json:"status"`
+	Workflow *Workflow `json:"workflow,omitempty"`
+}
+
+// CreatedWorkflows defines model for CreatedWorkflows.
+type CreatedWorkflows struct {
+	// Items One for each member of the batch, in its order.
+	Items []CreatedWorkflow `json:"items"`
+}
+
 // DefinitionList defines model for DefinitionList.
 type DefinitionList struct {
 	Items      []DefinitionSummary `json:"items"`
@@ -1023,6 +1046,15 @@ type CreateWorkflowParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// CreateWorkflowsParams defines parameters for CreateWorkflows.
+type CreateWorkflowsParams struct {
+	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
+	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CancelWorkflowParams defines parameters for CancelWorkflow.
 type CancelWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
@@ -1097,6 +1129,9 @@ type PutSubjectJSONRequestBody = PutSubject
 
 // CreateWorkflowJSONRequestBody defines body for CreateWorkflow for application/json ContentType.
 type CreateWorkflowJSONRequestBody = CreateWorkflow
+
+// CreateWorkflowsJSONRequestBody defines body for CreateWorkflows for application/json ContentType.
+type CreateWorkflowsJSONRequestBody = CreateWorkflows
 
 // BulkWorkflowsJSONRequestBody defines body for BulkWorkflows for application/json ContentType.
 type BulkWorkflowsJSONRequestBody = BulkWorkflows
@@ -1184,6 +1219,9 @@ type ServerInterface interface {
 	// CreateWorkflow Create a workflow
 	// (POST /v1/workflows)
 	CreateWorkflow(w http.ResponseWriter, r *http.Request, params CreateWorkflowParams)
+	// CreateWorkflows Create many workflows at once
+	// (POST /v1/workflows/batch)
+	CreateWorkflows(w http.ResponseWriter, r *http.Request, params CreateWorkflowsParams)
 	// BulkWorkflows Move many workflows at once
 	// (POST /v1/workflows/bulk)
 	BulkWorkflows(w http.ResponseWriter, r *http.Request)
@@ -1337,6 +1375,12 @@ func (_ Unimplemented) ListWorkflows(w http.ResponseWriter, r *http.Request, par
 // CreateWorkflow Create a workflow
 // (POST /v1/workflows)
 func (_ Unimplemented) CreateWorkflow(w http.ResponseWriter, r *http.Request, params CreateWorkflowParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateWorkflows Create many workflows at once
+// (POST /v1/workflows/batch)
+func (_ Unimplemented) CreateWorkflows(w http.ResponseWriter, r *http.Request, params CreateWorkflowsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2318,6 +2362,47 @@ func (siw *ServerInterfaceWrapper) CreateWorkflow(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// CreateWorkflows operation middleware
+func (siw *ServerInterfaceWrapper) CreateWorkflows(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWorkflowsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateWorkflows(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // BulkWorkflows operation middleware
 func (siw *ServerInterfaceWrapper) BulkWorkflows(w http.ResponseWriter, r *http.Request) {
 
@@ -2995,6 +3080,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/v1/workflows/{id}/step-executions", wrapper.ListWorkflowStepExecutions)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/workflows/batch", wrapper.CreateWorkflows)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/workflows/bulk", wrapper.BulkWorkflows)
 	})
 
@@ -3527,6 +3615,39 @@ func (response CreateWorkflow201JSONResponse) VisitCreateWorkflowResponse(w http
 	return err
 }
 
+type CreateWorkflowsRequestObject struct {
+	Params CreateWorkflowsParams
+	Body   *CreateWorkflowsJSONRequestBody
+}
+
+type CreateWorkflowsResponseObject interface {
+	VisitCreateWorkflowsResponse(w http.ResponseWriter) error
+}
+
+type CreateWorkflows200ResponseHeaders struct {
+	IdempotentReplayed *bool
+}
+
+type CreateWorkflows200JSONResponse struct {
+	Body    CreatedWorkflows
+	Headers CreateWorkflows200ResponseHeaders
+}
+
+func (response CreateWorkflows200JSONResponse) VisitCreateWorkflowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BulkWorkflowsRequestObject struct {
 	Body *BulkWorkflowsJSONRequestBody
 }
@@ -3883,6 +4004,9 @@ type StrictServerInterface interface {
 	// CreateWorkflow Create a workflow
 	// (POST /v1/workflows)
 	CreateWorkflow(ctx context.Context, request CreateWorkflowRequestObject) (CreateWorkflowResponseObject, error)
+	// CreateWorkflows Create many workflows at once
+	// (POST /v1/workflows/batch)
+	CreateWorkflows(ctx context.Context, request CreateWorkflowsRequestObject) (CreateWorkflowsResponseObject, error)
 	// BulkWorkflows Move many workflows at once
 	// (POST /v1/workflows/bulk)
 	BulkWorkflows(ctx context.Context, request BulkWorkflowsRequestObject) (BulkWorkflowsResponseObject, error)
@@ -4479,6 +4603,39 @@ func (sh *strictHandler) CreateWorkflow(w http.ResponseWriter, r *http.Request, 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CreateWorkflowResponseObject); ok {
 		if err := validResponse.VisitCreateWorkflowResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateWorkflows operation middleware
+func (sh *strictHandler) CreateWorkflows(w http.ResponseWriter, r *http.Request, params CreateWorkflowsParams) {
+	var request CreateWorkflowsRequestObject
+
+	request.Params = params
+
+	var body CreateWorkflowsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWorkflows(ctx, request.(CreateWorkflowsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWorkflows")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateWorkflowsResponseObject); ok {
+		if err := validResponse.VisitCreateWorkflowsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -134,7 +134,7 @@ var kinds = map[Code]Kind{
 	CodeNotFound:              {Status: 404, Title: "Not found", Help: "Check the path against /openapi.yaml."},
 	CodeMethodNotAllowed:      {Status: 405, Title: "Method not allowed", Help: "Use one of the methods in the Allow header."},
 	CodeUnsupportedMediaType:  {Status: 415, Title: "Unsupported media type", Help: "Send Content-Type: application/json (definitions also application/yaml)."},
-	CodeBodyTooLarge:          {Status: 413, Title: "Body too large", Help: "Request bodies are limited to 1 MiB."},
+	CodeBodyTooLarge:          {Status: 413, Title: "Body too large", Help: "Request bodies are limited to 1 MiB, that of a batch to 8 MiB."},
 	CodeUnreadableBody:        {Status: 400, Title: "Unreadable body", Help: "Send one well-formed document: no duplicate keys, no trailing data, no NUL characters, no lone surrogates."},
 	CodeInvalidQuery:          {Status: 400, Title: "Invalid query", Help: "Correct the query parameters that errors names."},
 	CodeInvalidRequest:        {Status: 422, Title: "Invalid request", Help: "Correct the fields that errors names."},

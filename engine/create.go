@@ -66,29 +66,40 @@ type Outcome struct {
 // Create makes a workflow and schedules its first step (201), or gives the one that is there with
 // return_existing (200). Errors: definition_not_found, workflow_exists, invalid_request (fields),
 // data_too_large, idempotency_key_reused, idempotency_in_progress.
-func (e *Engine) Create(ctx context.Context, r CreateRequest) (out Outcome, err error) {
-	if err := r.check(); err != nil {
-		return Outcome{}, err
-	}
-	p, err := e.planFor(ctx, r.Type, r.DefinitionVersion)
+func (e *Engine) Create(ctx context.Context, r CreateRequest) (Outcome, error) {
+	c, err := e.creation(ctx, r, e.planFor)
 	if err != nil {
 		return Outcome{}, err
 	}
-	params := domain.CreateParams{ID: e.NewID(), ExecutionID: e.NewID(), SubjectType: r.SubjectType, SubjectID: r.SubjectID,
-		Data: r.Data, AllowMultiple: r.AllowMultiple, Wait: r.Wait, At: r.At, Traceparent: r.Traceparent}
-	span := e.Tracer.Start(r.Traceparent, Operation{WorkflowID: params.ID, WorkflowType: p.Type, SubjectType: r.SubjectType,
-		DefinitionVersion: p.Version})
-	params.Traceparent = span.Traceparent()
-	defer func() { span.End(created(err)) }()
-	fence := e.NewFence()
-	var canceled domain.Change
-	var named *persistence.Version
-	if r.DefinitionVersion != 0 { // retention may delete any but the newest
-		named = &persistence.Version{Type: p.Type, Version: p.Version}
+	return c.ended(ctx, e.Store.Create(context.WithoutCancel(ctx), c.op))
+}
+
+// creation is a create on its way: what the store is to do, and what follows once that is done.
+type creation struct {
+	e        *Engine
+	plan     *plan
+	span     Span
+	op       persistence.CreateOp
+	canceled domain.Change // of what was in the way
+}
+
+// creation checks and prepares a create. Its ids are made here, before any transaction.
+func (e *Engine) creation(ctx context.Context, r CreateRequest, planFor func(ctx context.Context, typ string, version int) (*plan, error)) (*creation, error) {
+	if err := r.check(); err != nil {
+		return nil, err
 	}
-	result := e.Store.Create(context.WithoutCancel(ctx), persistence.CreateOp{
+	p, err := planFor(ctx, r.Type, r.DefinitionVersion)
+	if err != nil {
+		return nil, err
+	}
+	params := domain.CreateParams{ID: e.NewID(), ExecutionID: e.NewID(), SubjectType: r.SubjectType, SubjectID: r.SubjectID,
+		Data: r.Data, AllowMultiple: r.AllowMultiple, Wait: r.Wait, At: r.At}
+	c := &creation{e: e, plan: p, span: e.Tracer.Start(r.Traceparent, Operation{WorkflowID: params.ID, WorkflowType: p.Type,
+		SubjectType: r.SubjectType, DefinitionVersion: p.Version})}
+	params.Traceparent = c.span.Traceparent()
+	fence := e.NewFence()
+	c.op = persistence.CreateOp{
 		Conflict: r.OnConflict,
-		Version:  named,
 		Key:      r.Key.stored(params.ID, 201),
 		Build: func(now time.Time) (domain.Change, error) {
 			change, err := domain.NewWorkflow(p.Definition, params, now)
@@ -97,10 +108,25 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (out Outcome, err 
 		Cancel: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			change, err := domain.Control(nil, row.Workflow, row.Execution, domain.Command{Verb: domain.VerbCancel,
 				Reason: domain.ReasonReplaced, Fence: fence}, now)
-			canceled = change
+			c.canceled = change
 			return change, err
 		},
-	})
+	}
+	if r.DefinitionVersion != 0 { // retention may delete any but the newest
+		c.op.Version = &persistence.Version{Type: p.Type, Version: p.Version}
+	}
+	return c, nil
+}
+
+// ended tells of what the store has done, lets what is due start, and gives the answer.
+func (c *creation) ended(ctx context.Context, result persistence.CreateResult) (Outcome, error) {
+	out, err := c.answer(ctx, result)
+	c.span.End(created(err))
+	return out, err
+}
+
+func (c *creation) answer(ctx context.Context, result persistence.CreateResult) (Outcome, error) {
+	e := c.e
 	if result.Err != nil {
 		return e.replay(ctx, result.Err)
 	}
@@ -110,10 +136,10 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (out Outcome, err 
 	if old := result.Canceled; old != nil {
 		e.Ready.Drop(old.Workflow.CurrentExecutionID)
 		e.inFlight.abort(old.Workflow.CurrentExecutionID)
-		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
+		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: c.canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
 	}
 	e.moved(slog.LevelInfo, "workflow created", result.Result)
-	e.announce(p, result.Change, result.Now)
+	e.announce(c.plan, result.Change, result.Now)
 	return Outcome{Workflow: shown(result.Change.Workflow, result.Change.Next), Status: 201}, nil
 }
 

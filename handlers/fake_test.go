@@ -22,6 +22,10 @@ func (f *fakeAPI) BulkWorkflows(ctx context.Context, r api.BulkWorkflowsRequestO
 	return answered[api.BulkWorkflowsResponseObject](ctx, f, "bulk", r)
 }
 
+func (f *fakeAPI) CreateWorkflows(ctx context.Context, r api.CreateWorkflowsRequestObject) (api.CreateWorkflowsResponseObject, error) {
+	return answered[api.CreateWorkflowsResponseObject](ctx, f, "create many", r)
+}
+
 func (f *fakeAPI) ExplainWorkflow(ctx context.Context, r api.ExplainWorkflowRequestObject) (api.ExplainWorkflowResponseObject, error) {
 	return answered[api.ExplainWorkflowResponseObject](ctx, f, "explain", r)
 }

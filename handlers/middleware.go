@@ -38,7 +38,9 @@ type requestInfo struct {
 	traceparent string
 	mediaType   string
 	digest      [sha256.Size]byte
-	code        string // of the problem it was answered with
+	code        string             // of the problem it was answered with
+	members     [][]domain.Problem // of a batch: what is wrong with each
+	problems    problems
 
 	callbackToken string
 }
@@ -49,7 +51,7 @@ func infoOf(ctx context.Context) *requestInfo {
 	if info, ok := ctx.Value(infoKey{}).(*requestInfo); ok {
 		return info
 	}
-	return &requestInfo{}
+	return &requestInfo{problems: problems{log: slog.New(slog.DiscardHandler)}}
 }
 
 // RequestID is the id of a request, which its response carries as x-request-id.
@@ -71,10 +73,10 @@ var (
 )
 
 // identify gives each request its id: the client's own if it sent a proper one, else a new one.
-func identify(newID func() string) func(http.Handler) http.Handler {
+func identify(newID func() string, p problems) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			info := &requestInfo{id: r.Header.Get("X-Request-Id")}
+			info := &requestInfo{id: r.Header.Get("X-Request-Id"), problems: p}
 			if !requestIDForm.MatchString(info.id) {
 				info.id = newID()
 			}

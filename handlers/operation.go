@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ const slowTimeout = 75 * time.Second
 // What the edge does differently for some operations, by operationId.
 var (
 	// slow lists those that may take slowTimeout.
-	slow = []string{"bulkWorkflows", "speedrunWorkflow"}
+	slow = []string{"bulkWorkflows", "speedrunWorkflow", "createWorkflows"}
 	// unrepeatable lists those that change something, but have no first answer to give again. They refuse an
 	// Idempotency-Key, since a client that sends one relies on it.
 	unrepeatable = []string{"bulkWorkflows", "speedrunWorkflow", "rotateEndpoint"}
@@ -42,17 +43,55 @@ type operation struct {
 	unrepeatable bool // refuses one
 	callback     bool // takes a callback's token
 	timeLimit    time.Duration
-	body         *openapi3.Schema
+	body         *shape
+	member       *shape // of each member of a batch, which is not part of body; nil: it is no batch
+	maxBytes     int64  // of the body
 	bodyNeeded   bool
 	mediaTypes   []string
 	raw          bool        // the body is read by the domain, whatever it is
-	exclusive    []string    // properties of the body of which only one may be given
 	badPathCode  domain.Code // problem of a malformed id or name in the path
 	names        bool        // the path names what this operation would create
 }
 
-func newOperation(path string, shared openapi3.Parameters, op *openapi3.Operation) *operation {
+// shape is what the contract says of a JSON value.
+type shape struct {
+	schema    *openapi3.Schema
+	exclusive []string // properties of which only one may be given
+}
+
+// shapeOf gives the shape of a schema, which is one of many places' in the contract.
+func shapeOf(schema *openapi3.Schema, known map[*openapi3.Schema]*shape) *shape {
+	if s, ok := known[schema]; ok {
+		return s
+	}
+	s := &shape{schema: schema}
+	if not := schema.Not; not != nil {
+		// kin-openapi would stop at a failed "not" and hide every other fault.
+		s.exclusive, schema.Not = not.Value.Required, nil
+	}
+	known[schema] = s
+	return s
+}
+
+// A batch is an object with one list, whose members are checked by themselves.
+const (
+	batchOperation = "createWorkflows"
+	batchMembers   = "workflows"
+)
+
+// batchShapes gives the shape of a batch as far as its members are anything, and that of a member.
+func batchShapes(schema *openapi3.Schema, known map[*openapi3.Schema]*shape) (batch, member *shape) {
+	envelope, list := *schema, *schema.Properties[batchMembers].Value
+	member = shapeOf(list.Items.Value, known)
+	list.Items = nil
+	envelope.Properties = maps.Clone(schema.Properties)
+	envelope.Properties[batchMembers] = &openapi3.SchemaRef{Value: &list}
+	return &shape{schema: &envelope}, member
+}
+
+func newOperation(path string, shared openapi3.Parameters, op *openapi3.Operation, shapes map[*openapi3.Schema]*shape) *operation {
 	o := &operation{query: map[string]*openapi3.Parameter{}, badPathCode: badPathCode(path), timeLimit: requestTimeout,
+		maxBytes:     MaxBodyBytes,
 		unrepeatable: slices.Contains(unrepeatable, op.OperationID), callback: takes(op, callbackScheme)}
 	if slices.Contains(slow, op.OperationID) {
 		o.timeLimit = slowTimeout
@@ -78,14 +117,17 @@ func newOperation(path string, shared openapi3.Parameters, op *openapi3.Operatio
 	o.bodyNeeded = body.Required
 	for mediaType, media := range body.Content {
 		o.mediaTypes = append(o.mediaTypes, mediaType)
-		o.body = media.Schema.Value
-		o.raw = o.raw || slices.Contains(domainBodies, media.Schema.Ref)
+		switch {
+		case slices.Contains(domainBodies, media.Schema.Ref):
+			o.raw, o.body = true, &shape{schema: media.Schema.Value}
+		case op.OperationID == batchOperation:
+			o.body, o.member = batchShapes(media.Schema.Value, shapes)
+			o.maxBytes = MaxBatchBytes
+		default:
+			o.body = shapeOf(media.Schema.Value, shapes)
+		}
 	}
 	slices.Sort(o.mediaTypes)
-	if not := o.body.Not; not != nil && !o.raw {
-		// kin-openapi would stop at a failed "not" and hide every other fault.
-		o.exclusive, o.body.Not = not.Value.Required, nil
-	}
 	return o
 }
 

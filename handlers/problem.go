@@ -52,6 +52,37 @@ func (p problems) write(w http.ResponseWriter, r *http.Request, err error) {
 	if wroteAlready(w) {
 		return // the headers are out; all that is left is to end the response short
 	}
+	body := problemOf(e)
+	text, err := json.Marshal(body)
+	if err != nil {
+		p.log.ErrorContext(ctx, "problem not written", "request_id", info.id, "error", err)
+		text = []byte(`{}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	if kind.Status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", strconv.Itoa(retryAfterSeconds))
+	}
+	if kind.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
+		askForBearer(w, "invalid_token")
+	}
+	w.WriteHeader(kind.Status)
+	_, _ = w.Write(text) // the client may have gone; there is nobody left to tell
+}
+
+// ofMember gives the problem of one member of a batch, whose request goes on.
+func (p problems) ofMember(ctx context.Context, err error) problem {
+	body := problemOf(asDomainError(err))
+	if body.Status >= 500 {
+		p.log.ErrorContext(ctx, "a member of a batch failed", "request_id", RequestID(ctx), "code", body.Code, "error", err)
+	}
+	return body
+}
+
+// problemOf is an error as a client sees it.
+func problemOf(e *domain.Error) problem {
+	kind := domain.KindOf(e.Code)
 	body := problem{
 		Type:        "urn:genevadrive:problem:" + string(kind.Code),
 		Title:       kind.Title,
@@ -69,22 +100,7 @@ func (p problems) write(w http.ResponseWriter, r *http.Request, err error) {
 	case body.Detail == "":
 		body.Detail = kind.Help
 	}
-	text, err := json.Marshal(body)
-	if err != nil {
-		p.log.ErrorContext(ctx, "problem not written", "request_id", info.id, "error", err)
-		text = []byte(`{}`)
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Content-Length", strconv.Itoa(len(text)))
-	if kind.Status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
-		h.Set("Retry-After", strconv.Itoa(retryAfterSeconds))
-	}
-	if kind.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
-		askForBearer(w, "invalid_token")
-	}
-	w.WriteHeader(kind.Status)
-	_, _ = w.Write(text) // the client may have gone; there is nobody left to tell
+	return body
 }
 
 // asDomainError gives the domain.Error in err, or the one that stands for it: unavailable for a database

@@ -45,7 +45,7 @@ func NewRouter(d Deps) (http.Handler, error) {
 	}
 	p := problems{log: d.Log}
 	r := chi.NewRouter()
-	r.Use(identify(d.NewID), logAccess(d.Log), recoverPanic(p), middleware.GetHead, refuseForeignPages(p))
+	r.Use(identify(d.NewID, p), logAccess(d.Log), recoverPanic(p), middleware.GetHead, refuseForeignPages(p))
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		p.write(w, r, domain.Errorf(domain.CodeNotFound, "There is nothing at this path; /openapi.yaml lists what there is."))
 	})

@@ -39,9 +39,10 @@ func newContract() (*contract, error) {
 		return nil, fmt.Errorf("the embedded contract: %w", err)
 	}
 	c := &contract{operations: map[string]*operation{}, options: validationOptions()}
+	shapes := map[*openapi3.Schema]*shape{}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			c.operations[method+" "+path] = newOperation(path, item.Parameters, op)
+			c.operations[method+" "+path] = newOperation(path, item.Parameters, op, shapes)
 		}
 	}
 	return c, nil

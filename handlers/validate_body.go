@@ -16,8 +16,11 @@ import (
 	"github.com/genevadrive/genevadrive/domain/strictjson"
 )
 
-// MaxBodyBytes is the largest request body.
-const MaxBodyBytes = 1 << 20
+// The largest request bodies: of a batch, and of any other request.
+const (
+	MaxBatchBytes = 8 << 20
+	MaxBodyBytes  = 1 << 20
+)
 
 const idempotencyHeader = "Idempotency-Key"
 
@@ -40,7 +43,7 @@ func checkIdempotencyKey(op *operation, h http.Header) error {
 
 // checkBody reads the body once, checks it, and leaves it in the request for the generated code to decode.
 func (c *contract) checkBody(op *operation, w http.ResponseWriter, r *http.Request) error {
-	data, err := readBody(w, r)
+	data, err := readBody(w, r, op.maxBytes)
 	if err != nil {
 		return err
 	}
@@ -68,8 +71,11 @@ func (c *contract) checkBody(op *operation, w http.ResponseWriter, r *http.Reque
 	if err != nil {
 		return domain.ReadError(err, domain.CodeInvalidRequest)
 	}
-	if faults := c.bodyProblems(op, value); len(faults) > 0 {
+	if faults := c.bodyProblems(op.body, value); len(faults) > 0 {
 		return domain.WithProblems(domain.CodeInvalidRequest, faults)
+	}
+	if op.member != nil {
+		infoOf(r.Context()).members = c.memberProblems(op, value)
 	}
 	if keyed {
 		canonical, err := json.Marshal(value) // keys sorted, white space gone
@@ -81,16 +87,16 @@ func (c *contract) checkBody(op *operation, w http.ResponseWriter, r *http.Reque
 	return nil
 }
 
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	tooLarge := &domain.Error{Code: domain.CodeBodyTooLarge, Detail: "The body is larger than 1 MiB."}
-	if r.ContentLength > MaxBodyBytes {
+func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	tooLarge := &domain.Error{Code: domain.CodeBodyTooLarge, Detail: fmt.Sprintf("The body is larger than %d MiB.", most>>20)}
+	if r.ContentLength > most {
 		return nil, tooLarge
 	}
 	var buffer bytes.Buffer
 	if r.ContentLength > 0 {
 		buffer.Grow(int(r.ContentLength) + bytes.MinRead)
 	}
-	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBodyBytes))
+	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, most))
 	var limit *http.MaxBytesError
 	switch {
 	case errors.As(err, &limit):

@@ -70,17 +70,27 @@ func validationOptions() []openapi3.SchemaValidationOption {
 	}
 }
 
+// memberProblems lists for each member of a batch what is wrong with it, nil for nothing.
+func (c *contract) memberProblems(op *operation, value any) [][]domain.Problem {
+	members, _ := value.(map[string]any)[batchMembers].([]any)
+	list := make([][]domain.Problem, len(members))
+	for i, member := range members {
+		list[i] = c.bodyProblems(op.member, member)
+	}
+	return list
+}
+
 // bodyProblems lists what is wrong with a body, at most one problem a place, in the order of the places.
-func (c *contract) bodyProblems(op *operation, value any) []domain.Problem {
+func (c *contract) bodyProblems(s *shape, value any) []domain.Problem {
 	var found []domain.Problem
-	if object, ok := value.(map[string]any); ok && has(object, op.exclusive) {
-		last := len(op.exclusive) - 1
+	if object, ok := value.(map[string]any); ok && has(object, s.exclusive) {
+		last := len(s.exclusive) - 1
 		found = append(found, domain.Problem{
-			Pointer: "#/" + op.exclusive[last],
-			Detail:  fmt.Sprintf("it cannot be given together with %s", strings.Join(op.exclusive[:last], ", ")),
+			Pointer: "#/" + s.exclusive[last],
+			Detail:  fmt.Sprintf("it cannot be given together with %s", strings.Join(s.exclusive[:last], ", ")),
 		})
 	}
-	for _, e := range schemaErrors(op.body.VisitJSON(value, c.options...)) {
+	for _, e := range schemaErrors(s.schema.VisitJSON(value, c.options...)) {
 		pointer, detail := "#"+pointerOf(e), sentence(e)
 		if key, ok := unknownKey(e); ok {
 			pointer += "/" + strictjson.PointerToken(key)

@@ -11,24 +11,14 @@ import (
 
 // CreateWorkflow answers POST /v1/workflows.
 func (h *Handlers) CreateWorkflow(ctx context.Context, r api.CreateWorkflowRequestObject) (api.CreateWorkflowResponseObject, error) {
-	wait, err := waitOrAt(r.Body.Wait, r.Body.At)
+	request, err := createRequest(ctx, r.Body)
 	if err != nil {
 		return nil, err
 	}
-	key, err := idempotencyKey(ctx, r.Params.IdempotencyKey, "/v1/workflows")
-	if err != nil {
+	if request.Key, err = idempotencyKey(ctx, r.Params.IdempotencyKey, "/v1/workflows"); err != nil {
 		return nil, err
 	}
-	conflict := domain.ConflictReject
-	if r.Body.OnConflict != nil {
-		conflict = domain.OnConflict(*r.Body.OnConflict)
-	}
-	out, err := h.engine.Create(ctx, engine.CreateRequest{
-		Type: r.Body.Type, DefinitionVersion: value(r.Body.DefinitionVersion),
-		SubjectType: r.Body.Subject.Type, SubjectID: r.Body.Subject.ID,
-		Data: r.Body.Data, AllowMultiple: r.Body.AllowMultiple, OnConflict: conflict,
-		Wait: wait, At: timeOf(r.Body.At), Traceparent: Traceparent(ctx), Key: key,
-	})
+	out, err := h.engine.Create(ctx, request)
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +30,24 @@ func (h *Handlers) CreateWorkflow(ctx context.Context, r api.CreateWorkflowReque
 	location := "/v1/workflows/" + body.ID.String()
 	return api.CreateWorkflow201JSONResponse{Body: body,
 		Headers: api.CreateWorkflow201ResponseHeaders{IdempotentReplayed: orNull(out.Replayed), Location: &location}}, nil
+}
+
+// createRequest reads the body of a create.
+func createRequest(ctx context.Context, body *api.CreateWorkflow) (engine.CreateRequest, error) {
+	wait, err := waitOrAt(body.Wait, body.At)
+	if err != nil {
+		return engine.CreateRequest{}, err
+	}
+	conflict := domain.ConflictReject
+	if body.OnConflict != nil {
+		conflict = domain.OnConflict(*body.OnConflict)
+	}
+	return engine.CreateRequest{
+		Type: body.Type, DefinitionVersion: value(body.DefinitionVersion),
+		SubjectType: body.Subject.Type, SubjectID: body.Subject.ID,
+		Data: body.Data, AllowMultiple: body.AllowMultiple, OnConflict: conflict,
+		Wait: wait, At: timeOf(body.At), Traceparent: Traceparent(ctx),
+	}, nil
 }
 
 // GetWorkflow answers GET /v1/workflows/{id}.

@@ -174,8 +174,12 @@ func (c *creation) resolve(ctx context.Context) error {
 		c.result.Result, c.result.Existing = Result{}, existing
 		return nil
 	}
-	return decided{&domain.Error{Code: domain.CodeWorkflowExists, WorkflowID: id.String(),
-		Detail: "The subject has an open workflow of this type, " + id.String() + "."}}
+	return decided{errExists(id)}
+}
+
+func errExists(id uuid.UUID) error {
+	return &domain.Error{Code: domain.CodeWorkflowExists, WorkflowID: id.String(),
+		Detail: "The subject has an open workflow of this type, " + id.String() + "."}
 }
 
 // inTheWay finds the open workflow that the new one conflicts with; nil when it has ended meanwhile.

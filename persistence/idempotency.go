@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,9 +51,13 @@ func (s *Store) insertKey(ctx context.Context, t transaction, key *IdempotencyKe
 	case faultOf(err) == faultUnique:
 		return s.replay(ctx, t, key)
 	case isLockTimeout(err):
-		return decided{domain.Errorf(domain.CodeIdempotencyInProgress, "The first request with this Idempotency-Key is still being served.")}
+		return decided{errInProgress()}
 	}
 	return err
+}
+
+func errInProgress() error {
+	return domain.Errorf(domain.CodeIdempotencyInProgress, "The first request with this Idempotency-Key is still being served.")
 }
 
 // replay says what the first request with a key was. The transaction is over: on PostgreSQL it has failed,
@@ -73,10 +78,56 @@ func (s *Store) replay(ctx context.Context, t transaction, key *IdempotencyKey) 
 		return err
 	case !found: // it has just expired
 		return errGuard
-	case first.Fingerprint != key.Fingerprint:
+	}
+	return first.replay(key)
+}
+
+// replay is what a request with a key that is there already is told.
+func (k *IdempotencyKey) replay(again *IdempotencyKey) error {
+	if k.Fingerprint != again.Fingerprint {
 		return decided{domain.Errorf(domain.CodeIdempotencyMismatch, "This Idempotency-Key was used for a different request.")}
 	}
-	return decided{&Replay{WorkflowID: first.WorkflowID, Status: first.Status}}
+	return decided{&Replay{WorkflowID: k.WorkflowID, Status: k.Status}}
+}
+
+// CheckKeys tells whether one of the keys, which have one scope, was used for a different request. Errors:
+// idempotency_key_reused.
+func (s *Store) CheckKeys(ctx context.Context, keys []*IdempotencyKey) error {
+	found, err := s.keysOf(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if first, ok := found[key.Key]; ok && first.Fingerprint != key.Fingerprint {
+			return shown(first.replay(key))
+		}
+	}
+	return nil
+}
+
+// keysOf gives those of the keys that are there, by their text; nil ones are passed over. They have one scope.
+func (s *Store) keysOf(ctx context.Context, keys []*IdempotencyKey) (map[string]*IdempotencyKey, error) {
+	found := map[string]*IdempotencyKey{}
+	scope, texts := "", make([]string, 0, len(keys))
+	for _, key := range keys {
+		if key != nil {
+			scope, texts = key.Scope, append(texts, key.Key)
+		}
+	}
+	for list := range slices.Chunk(texts, maxList) {
+		q := s.read.NewSelect().ColumnExpr("k.idempotency_key, k.fingerprint, k.workflow_id, k.status").TableExpr(keysTable+" AS k").
+			Where("k.scope = ?", scope).Where("k.idempotency_key IN (?)", bun.List(list))
+		first, err := collect(ctx, q, 4, func(r *record) *IdempotencyKey {
+			return &IdempotencyKey{Scope: scope, Key: r.text(), Fingerprint: r.text(), WorkflowID: r.uuid(), Status: r.int()}
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range first {
+			found[key.Key] = key
+		}
+	}
+	return found, nil
 }
 
 // keysPerBatch is how many expired keys are deleted at a time.

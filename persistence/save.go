@@ -77,6 +77,14 @@ var insertAttempt = &insert{
 	},
 }
 
+var insertKeyRow = &insert{
+	table: keysTable,
+	columns: []column{
+		{name: "scope", kind: kindText}, {name: "idempotency_key", kind: kindText}, {name: "fingerprint", kind: kindText},
+		{name: "workflow_id", kind: kindUUID}, {name: "status", kind: kindInt}, {name: "created_at", kind: kindTime},
+	},
+}
+
 // saving gathers the rows of the changes of one transaction.
 type saving struct {
 	workflows, executions, newWorkflows, newExecutions, newAttempts [][]any

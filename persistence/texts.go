@@ -11,6 +11,7 @@ type texts struct {
 	lockWorkflow  string
 	lockExecution string // of a workflow that is locked
 	insertKey     string
+	openMany      string // the open workflows of subjects of a type, without allow_multiple; PostgreSQL
 	clock         string // "" where the clock is the injected one
 
 	fixed map[string]bool // all of them: each is prepared once for a connection, where that pays
@@ -46,7 +47,7 @@ func (d *dialect) texts() texts {
 			all = append(all, t.updateMany[u])
 		}
 	}
-	for _, in := range []*insert{insertWorkflow, insertExecution, insertAttempt} {
+	for _, in := range []*insert{insertWorkflow, insertExecution, insertAttempt, insertKeyRow} {
 		t.insertOne[in] = d.insertOne(in)
 		all = append(all, t.insertOne[in])
 		if d.counted {
@@ -56,7 +57,8 @@ func (d *dialect) texts() texts {
 	}
 	if d.counted {
 		t.lockMany = d.lockBoth(newestExecution, "= ANY (?::uuid[])") + " " + d.skipLocked
-		all = append(all, t.lockMany)
+		t.openMany = d.openOf("= ANY (?::text[])")
+		all = append(all, t.lockMany, t.openMany)
 	}
 	for _, text := range all {
 		t.fixed[text] = true
@@ -74,6 +76,13 @@ func (d *dialect) lockBoth(joined, workflows string) string {
 	return d.bind("SELECT " + workflowColumns + ", " + executionColumns + ", " + d.rowClockColumn() +
 		" FROM " + workflowsTable + " AS w " + d.join + " " + executionsTable + " AS e ON " + joined +
 		" WHERE w.id " + workflows + " ORDER BY w.id " + d.forUpdate)
+}
+
+// openOf is the query of the open workflows without allow_multiple of subjects of a type, given how their ids
+// are compared. The unique index answers it.
+func (d *dialect) openOf(subjects string) string {
+	return d.bind("SELECT w.subject_id, w.id FROM " + workflowsTable + " AS w WHERE w.type = ? AND w.subject_type = ?" +
+		" AND w.subject_id " + subjects + " AND w.state IN ('ready', 'performing', 'paused') AND NOT w.allow_multiple")
 }
 
 // rowClockColumn is the clock column of a locking read; where the clock is the injected one there is none to

@@ -256,6 +256,30 @@ type CreateWorkflow struct {
 // the default), `return_existing` (200 with that workflow) or `cancel_existing` (it is canceled, 201).
 type CreateWorkflowOnConflict string
 
+// CreateWorkflows defines model for CreateWorkflows.
+type CreateWorkflows struct {
+	Workflows []CreateWorkflow `json:"workflows"`
+}
+
+// CreatedWorkflow What became of one member of a batch; either `workflow` or `problem`, whose pointers lead into the member, is there.
+type CreatedWorkflow struct {
+	// Problem RFC 9457. docs/errors.md lists every code with its remedy.
+	Problem *Problem `json:"problem,omitempty"`
+
+	// Replayed An earlier batch with the same Idempotency-Key has done this.
+	Replayed *bool `json:"replayed,omitempty"`
+
+	// Status HTTP status of the create: 201, 200 for the active workflow there was, or that of the problem.
+	Status   int       `json:"status"`
+	Workflow *Workflow `json:"workflow,omitempty"`
+}
+
+// CreatedWorkflows defines model for CreatedWorkflows.
+type CreatedWorkflows struct {
+	// Items One for each member of the batch, in its order.
+	Items []CreatedWorkflow `json:"items"`
+}
+
 // Definition A workflow type. See docs/definitions.md for the meaning of every key.
 type Definition struct {
 	AllowMultiple *bool `json:"allow_multiple,omitempty"`
@@ -1084,6 +1108,15 @@ type CreateWorkflowParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// CreateWorkflowsParams defines parameters for CreateWorkflows.
+type CreateWorkflowsParams struct {
+	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
+	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
+	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+	// that change something but cannot keep this promise refuse the header.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CancelWorkflowParams defines parameters for CancelWorkflow.
 type CancelWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
@@ -1164,6 +1197,9 @@ type PutSubjectJSONRequestBody = PutSubject
 
 // CreateWorkflowJSONRequestBody defines body for CreateWorkflow for application/json ContentType.
 type CreateWorkflowJSONRequestBody = CreateWorkflow
+
+// CreateWorkflowsJSONRequestBody defines body for CreateWorkflows for application/json ContentType.
+type CreateWorkflowsJSONRequestBody = CreateWorkflows
 
 // BulkWorkflowsJSONRequestBody defines body for BulkWorkflows for application/json ContentType.
 type BulkWorkflowsJSONRequestBody = BulkWorkflows
@@ -1487,6 +1523,44 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/workflows (the `CreateWorkflow` operationId).
 	CreateWorkflow(ctx context.Context, params *CreateWorkflowParams, body CreateWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWorkflowsWithBody Create many workflows at once
+	//
+	// Creates up to 1,000 workflows as if each were created by itself, one after the other, several times as fast. Each
+	// member of `workflows` is the body of a create; `items` has, in the same order, the status that the create alone
+	// would be answered with, and its workflow or its problem. A member that cannot be created costs the others
+	// nothing. The whole is refused only if it cannot be read, or is no such list.
+	//
+	// With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
+	// or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
+	// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
+	// key is 422 `idempotency_key_reused`.
+	//
+	// The body may have up to 8 MiB.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/workflows/batch (the `CreateWorkflows` operationId).
+	CreateWorkflowsWithBody(ctx context.Context, params *CreateWorkflowsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWorkflows Create many workflows at once
+	//
+	// Creates up to 1,000 workflows as if each were created by itself, one after the other, several times as fast. Each
+	// member of `workflows` is the body of a create; `items` has, in the same order, the status that the create alone
+	// would be answered with, and its workflow or its problem. A member that cannot be created costs the others
+	// nothing. The whole is refused only if it cannot be read, or is no such list.
+	//
+	// With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
+	// or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
+	// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
+	// key is 422 `idempotency_key_reused`.
+	//
+	// The body may have up to 8 MiB.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/workflows/batch (the `CreateWorkflows` operationId).
+	CreateWorkflows(ctx context.Context, params *CreateWorkflowsParams, body CreateWorkflowsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// BulkWorkflowsWithBody Move many workflows at once
 	//
@@ -2180,6 +2254,64 @@ func (c *Client) CreateWorkflowWithBody(ctx context.Context, params *CreateWorkf
 // Corresponds with POST /v1/workflows (the `CreateWorkflow` operationId).
 func (c *Client) CreateWorkflow(ctx context.Context, params *CreateWorkflowParams, body CreateWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateWorkflowRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWorkflowsWithBody Create many workflows at once
+//
+// Creates up to 1,000 workflows as if each were created by itself, one after the other, several times as fast. Each
+// member of `workflows` is the body of a create; `items` has, in the same order, the status that the create alone
+// would be answered with, and its workflow or its problem. A member that cannot be created costs the others
+// nothing. The whole is refused only if it cannot be read, or is no such list.
+//
+// With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
+// or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
+// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
+// key is 422 `idempotency_key_reused`.
+//
+// The body may have up to 8 MiB.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/workflows/batch (the `CreateWorkflows` operationId).
+func (c *Client) CreateWorkflowsWithBody(ctx context.Context, params *CreateWorkflowsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWorkflowsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWorkflows Create many workflows at once
+//
+// Creates up to 1,000 workflows as if each were created by itself, one after the other, several times as fast. Each
+// member of `workflows` is the body of a create; `items` has, in the same order, the status that the create alone
+// would be answered with, and its workflow or its problem. A member that cannot be created costs the others
+// nothing. The whole is refused only if it cannot be read, or is no such list.
+//
+// With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
+// or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
+// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
+// key is 422 `idempotency_key_reused`.
+//
+// The body may have up to 8 MiB.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/workflows/batch (the `CreateWorkflows` operationId).
+func (c *Client) CreateWorkflows(ctx context.Context, params *CreateWorkflowsParams, body CreateWorkflowsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWorkflowsRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3820,6 +3952,61 @@ func NewCreateWorkflowRequestWithBody(server string, params *CreateWorkflowParam
 	return req, nil
 }
 
+// NewCreateWorkflowsRequest calls the generic CreateWorkflows builder with application/json body
+func NewCreateWorkflowsRequest(server string, params *CreateWorkflowsParams, body CreateWorkflowsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateWorkflowsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateWorkflowsRequestWithBody constructs an http.Request for the CreateWorkflows method, with any body, and a specified content type
+func NewCreateWorkflowsRequestWithBody(server string, params *CreateWorkflowsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/workflows/batch")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewBulkWorkflowsRequest calls the generic BulkWorkflows builder with application/json body
 func NewBulkWorkflowsRequest(server string, body BulkWorkflowsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4759,6 +4946,44 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/workflows (the `CreateWorkflow` operationId).
 	CreateWorkflowWithResponse(ctx context.Context, params *CreateWorkflowParams, body CreateWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWorkflowResponse, error)
 
+	// CreateWorkflowsWithBodyWithResponse Create many workflows at once
+	//
+	// Creates up to 1,000 workflows as if each were created by itself, one after the other, several times as fast. Each
+	// member of `workflows` is the body of a create; `items` has, in the same order, the status that the create alone
+	// would be answered with, and its workflow or its problem. A member that cannot be created costs the others
+	// nothing. The whole is refused only if it cannot be read, or is no such list.
+	//
+	// With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
+	// or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
+	// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
+	// key is 422 `idempotency_key_reused`.
+	//
+	// The body may have up to 8 MiB.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/workflows/batch (the `CreateWorkflows` operationId).
+	CreateWorkflowsWithBodyWithResponse(ctx context.Context, params *CreateWorkflowsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWorkflowsResponse, error)
+
+	// CreateWorkflowsWithResponse Create many workflows at once
+	//
+	// Creates up to 1,000 workflows as if each were created by itself, one after the other, several times as fast. Each
+	// member of `workflows` is the body of a create; `items` has, in the same order, the status that the create alone
+	// would be answered with, and its workflow or its problem. A member that cannot be created costs the others
+	// nothing. The whole is refused only if it cannot be read, or is no such list.
+	//
+	// With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
+	// or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
+	// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
+	// key is 422 `idempotency_key_reused`.
+	//
+	// The body may have up to 8 MiB.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/workflows/batch (the `CreateWorkflows` operationId).
+	CreateWorkflowsWithResponse(ctx context.Context, params *CreateWorkflowsParams, body CreateWorkflowsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWorkflowsResponse, error)
+
 	// BulkWorkflowsWithBodyWithResponse Move many workflows at once
 	//
 	// Performs a verb on the workflows that the filter matches and the verb can move, oldest first, until `limit` of
@@ -5459,6 +5684,36 @@ func (r CreateWorkflowResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r CreateWorkflowResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// CreateWorkflowsResponse200Headers the declared response headers of an HTTP 200 response for CreateWorkflows
+type CreateWorkflowsResponse200Headers struct {
+	IdempotentReplayed *bool
+}
+
+type CreateWorkflowsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CreatedWorkflows
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CreateWorkflowsResponse200Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateWorkflowsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateWorkflowsResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -6179,6 +6434,56 @@ func (c *ClientWithResponses) CreateWorkflowWithResponse(ctx context.Context, pa
 		return nil, err
 	}
 	return ParseCreateWorkflowResponse(rsp)
+}
+
+// CreateWorkflowsWithBodyWithResponse Create many workflows at once
+//
+// Creates up to 1,000 workflows as if each were created by itself, one after the other, several times as fast. Each
+// member of `workflows` is the body of a create; `items` has, in the same order, the status that the create alone
+// would be answered with, and its workflow or its problem. A member that cannot be created costs the others
+// nothing. The whole is refused only if it cannot be read, or is no such list.
+//
+// With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
+// or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
+// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
+// key is 422 `idempotency_key_reused`.
+//
+// The body may have up to 8 MiB.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/workflows/batch (the `CreateWorkflows` operationId).
+func (c *ClientWithResponses) CreateWorkflowsWithBodyWithResponse(ctx context.Context, params *CreateWorkflowsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWorkflowsResponse, error) {
+	rsp, err := c.CreateWorkflowsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWorkflowsResponse(rsp)
+}
+
+// CreateWorkflowsWithResponse Create many workflows at once
+//
+// Creates up to 1,000 workflows as if each were created by itself, one after the other, several times as fast. Each
+// member of `workflows` is the body of a create; `items` has, in the same order, the status that the create alone
+// would be answered with, and its workflow or its problem. A member that cannot be created costs the others
+// nothing. The whole is refused only if it cannot be read, or is no such list.
+//
+// With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
+// or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
+// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
+// key is 422 `idempotency_key_reused`.
+//
+// The body may have up to 8 MiB.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/workflows/batch (the `CreateWorkflows` operationId).
+func (c *ClientWithResponses) CreateWorkflowsWithResponse(ctx context.Context, params *CreateWorkflowsParams, body CreateWorkflowsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWorkflowsResponse, error) {
+	rsp, err := c.CreateWorkflows(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWorkflowsResponse(rsp)
 }
 
 // BulkWorkflowsWithBodyWithResponse Move many workflows at once
@@ -7095,6 +7400,45 @@ func ParseCreateWorkflowResponse(rsp *http.Response) (*CreateWorkflowResponse, e
 			headers.Location = &value
 		}
 		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateWorkflowsResponse parses an HTTP response from a CreateWorkflowsWithResponse call
+func ParseCreateWorkflowsResponse(rsp *http.Response) (*CreateWorkflowsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateWorkflowsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CreatedWorkflows
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CreateWorkflowsResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

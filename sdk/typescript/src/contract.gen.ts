@@ -102,6 +102,36 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workflows/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create many workflows at once
+         * @description Creates up to 1,000 workflows as if each were created by itself, one after the other, several times as fast. Each
+         *     member of `workflows` is the body of a create; `items` has, in the same order, the status that the create alone
+         *     would be answered with, and its workflow or its problem. A member that cannot be created costs the others
+         *     nothing. The whole is refused only if it cannot be read, or is no such list.
+         *
+         *     With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
+         *     or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
+         *     some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
+         *     key is 422 `idempotency_key_reused`.
+         *
+         *     The body may have up to 8 MiB.
+         */
+        post: operations["createWorkflows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workflows/bulk": {
         parameters: {
             query?: never;
@@ -834,6 +864,9 @@ export interface components {
              */
             at?: string;
         };
+        CreateWorkflows: {
+            workflows: components["schemas"]["CreateWorkflow"][];
+        };
         /** @description Whom or what the workflow is about. */
         SubjectInput: {
             type: components["schemas"]["SubjectType"];
@@ -1184,6 +1217,19 @@ export interface components {
             error: components["schemas"]["StepError"] | null;
             /** @description The beginning of the response. */
             response_excerpt: string | null;
+        };
+        CreatedWorkflows: {
+            /** @description One for each member of the batch, in its order. */
+            items: components["schemas"]["CreatedWorkflow"][];
+        };
+        /** @description What became of one member of a batch; either `workflow` or `problem`, whose pointers lead into the member, is there. */
+        CreatedWorkflow: {
+            /** @description HTTP status of the create: 201, 200 for the active workflow there was, or that of the problem. */
+            status: number;
+            workflow?: components["schemas"]["Workflow"];
+            problem?: components["schemas"]["Problem"];
+            /** @description An earlier batch with the same Idempotency-Key has done this. */
+            replayed?: boolean;
         };
         BulkResult: {
             /** @description Workflows that the filter matches and the verb can move, as far as this call has looked. */
@@ -1596,7 +1642,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is over 1 MiB. */
+        /** @description The body is over 1 MiB, or 8 MiB for a batch. */
         TooLarge: {
             headers: {
                 [name: string]: unknown;
@@ -1845,6 +1891,7 @@ export type StepExecutionState = components['schemas']['StepExecutionState'];
 export type Outcome = components['schemas']['Outcome'];
 export type ErrorCode = components['schemas']['ErrorCode'];
 export type CreateWorkflow = components['schemas']['CreateWorkflow'];
+export type CreateWorkflows = components['schemas']['CreateWorkflows'];
 export type SubjectInput = components['schemas']['SubjectInput'];
 export type ControlWorkflow = components['schemas']['ControlWorkflow'];
 export type ResumeWorkflow = components['schemas']['ResumeWorkflow'];
@@ -1877,6 +1924,8 @@ export type StepExecutionList = components['schemas']['StepExecutionList'];
 export type StepExecution = components['schemas']['StepExecution'];
 export type StepError = components['schemas']['StepError'];
 export type Attempt = components['schemas']['Attempt'];
+export type CreatedWorkflows = components['schemas']['CreatedWorkflows'];
+export type CreatedWorkflow = components['schemas']['CreatedWorkflow'];
 export type BulkResult = components['schemas']['BulkResult'];
 export type BulkError = components['schemas']['BulkError'];
 export type Explanation = components['schemas']['Explanation'];
@@ -2242,6 +2291,73 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createWorkflows: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
+                 *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
+                 *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
+                 *     that change something but cannot keep this promise refuse the header.
+                 * @example signup-42
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "workflows": [
+                 *         {
+                 *           "type": "SignupWorkflow",
+                 *           "subject": {
+                 *             "type": "User",
+                 *             "id": "42"
+                 *           },
+                 *           "data": {
+                 *             "plan": "pro"
+                 *           }
+                 *         },
+                 *         {
+                 *           "type": "SignupWorkflow",
+                 *           "subject": {
+                 *             "type": "User",
+                 *             "id": "43"
+                 *           },
+                 *           "on_conflict": "return_existing",
+                 *           "wait": "PT1H"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreateWorkflows"];
+            };
+        };
+        responses: {
+            /** @description What became of each. */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedWorkflows"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Unprocessable"];

@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strconv"
+
+	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/persistence"
+)
+
+// MaxCreateBatch is how many workflows one batch makes at most.
+const MaxCreateBatch = 1000
+
+// Member is the key of one member of a batch whose request has this one: what became of the member is
+// remembered by itself, so that a batch which was cut short can be repeated until all of it is done.
+func (k *IdempotencyKey) Member(i int) *IdempotencyKey {
+	if k == nil {
+		return nil
+	}
+	key := k.Key
+	if len(key) > domain.MaxIdempotencyKeyLength-len("#999") { // it must still fit its column
+		digest := sha256.Sum256([]byte(key))
+		key = hex.EncodeToString(digest[:])
+	}
+	return &IdempotencyKey{Scope: k.Scope, Key: key + "#" + strconv.Itoa(i), Fingerprint: k.Fingerprint}
+}
+
+// CreateBatch makes workflows as if Create were called with one after the other, and gives each one's answer
+// or error in the order of the requests. Either all requests have a key, members of one, or none has. Errors of
+// the whole: idempotency_key_reused, and unavailable if nothing could be done at all.
+func (e *Engine) CreateBatch(ctx context.Context, requests []CreateRequest) ([]Outcome, []error, error) {
+	outcomes, faults := make([]Outcome, len(requests)), make([]error, len(requests))
+	planFor := e.plansOnce()
+	var ops []persistence.CreateOp
+	var calls []*creation
+	var places []int
+	for i, r := range requests {
+		c, err := e.creation(ctx, r, planFor)
+		if err != nil {
+			faults[i] = err
+			continue
+		}
+		ops, calls, places = append(ops, c.op), append(calls, c), append(places, i)
+	}
+	if err := e.checkKeys(ctx, ops); err != nil {
+		for _, c := range calls {
+			c.span.End(created(err))
+		}
+		return nil, nil, err
+	}
+	for at, result := range e.Store.CreateBatch(context.WithoutCancel(ctx), ops) {
+		i := places[at]
+		outcomes[i], faults[i] = calls[at].ended(ctx, result)
+	}
+	return outcomes, faults, unavailableAll(faults)
+}
+
+func (e *Engine) checkKeys(ctx context.Context, ops []persistence.CreateOp) error {
+	var keys []*persistence.IdempotencyKey
+	for i := range ops {
+		if ops[i].Key != nil {
+			keys = append(keys, ops[i].Key)
+		}
+	}
+	return e.Store.CheckKeys(ctx, keys)
+}
+
+// unavailableAll gives the error of a batch of which nothing could be done since the database is away.
+func unavailableAll(faults []error) error {
+	for _, err := range faults {
+		if !errors.Is(err, persistence.ErrUnavailable) {
+			return nil
+		}
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return faults[0]
+}
+
+// plansOnce is planFor that looks for each version once: a batch has few types and many members.
+func (e *Engine) plansOnce() func(ctx context.Context, typ string, version int) (*plan, error) {
+	type found struct {
+		plan *plan
+		err  error
+	}
+	known := map[planKey]found{}
+	return func(ctx context.Context, typ string, version int) (*plan, error) {
+		key := planKey{typ, version}
+		f, ok := known[key]
+		if !ok {
+			f.plan, f.err = e.planFor(ctx, typ, version)
+			known[key] = f
+		}
+		return f.plan, f.err
+	}
+}

@@ -1,0 +1,374 @@
+package persistence
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// maxCreates is how many workflows are made in one transaction: enough to share a commit among, few enough
+// that nobody waits long for the locks of it, or for SQLite's one writer.
+const maxCreates = 250
+
+// CreateBatch makes workflows as if Create were called with one after the other, many in a transaction, and
+// gives each one's result in the order of the ops. One that cannot be made costs its neighbours nothing. When
+// the database goes away in the middle, those that are not made by then are ErrUnavailable. The ops' keys, of
+// all or of none, have one scope.
+func (s *Store) CreateBatch(ctx context.Context, ops []CreateOp) []CreateResult {
+	results := make([]CreateResult, len(ops))
+	var gone error
+	for at := 0; at < len(ops); at += maxCreates {
+		end := min(at+maxCreates, len(ops))
+		c := creations{store: s, ops: ops[at:end], results: results[at:end], how: make([]fate, end-at)}
+		if gone == nil {
+			gone = c.run(ctx)
+		} else {
+			c.fail(gone)
+		}
+	}
+	s.readExisting(ctx, results)
+	return results
+}
+
+// creations is one transaction's part of a CreateBatch under way. Until it is over, the Existing of a result
+// has the id alone.
+type creations struct {
+	store   *Store
+	ops     []CreateOp
+	results []CreateResult
+	how     []fate
+	unsure  []CreateResult // of the last commit that was not acknowledged
+	own     uuid.UUID      // a workflow of that commit
+}
+
+// run makes the workflows. Its error says that going on is no use.
+func (c *creations) run(ctx context.Context) error {
+	err := c.together(ctx)
+	switch {
+	case err == nil:
+		c.singly(ctx)
+	case c.unsure == nil && !worthRerun(err) && !errors.As(err, new(decided)):
+		c.fail(nil) // some member's values, or others again and again: alone each gets what is its own
+		c.singly(ctx)
+	default:
+		if c.unsure != nil {
+			err = unavailable(err) // nobody knows yet whether they are there
+		}
+		c.fail(err)
+		if f := faultOf(err); f == faultAway || f == faultRerun {
+			return err
+		}
+	}
+	return nil
+}
+
+// together runs the common transaction until it is committed, or its error is the same again and again.
+func (c *creations) together(ctx context.Context) error {
+	for rerun := 0; ; rerun++ {
+		if c.madeAlready(ctx) {
+			return nil
+		}
+		err := c.replays(ctx)
+		if err == nil {
+			err = c.once(ctx)
+		}
+		var unsure *commitError
+		if errors.As(err, &unsure) {
+			if c.unsure == nil {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, resolveWithin)
+				defer cancel()
+			}
+			c.remember()
+		}
+		again := worthRerun(err) || faultOf(err) == faultUnique // somebody else came first: it is seen the next time
+		if !again || rerun >= maxReruns && c.unsure == nil || !pause(ctx, rerun) {
+			return err
+		}
+	}
+}
+
+// remember keeps what a commit that was not acknowledged has done, if it happened.
+func (c *creations) remember() {
+	c.unsure = slices.Clone(c.results)
+	for i := range c.how {
+		if c.how[i] == saved {
+			c.own = c.results[i].Change.Workflow.ID
+		}
+	}
+}
+
+// madeAlready tells whether a commit that was not acknowledged did happen: then its workflows are there.
+func (c *creations) madeAlready(ctx context.Context) bool {
+	if c.own == uuid.Nil {
+		return false
+	}
+	if _, err := c.store.Workflow(ctx, c.own); err != nil {
+		return false
+	}
+	copy(c.results, c.unsure)
+	return true
+}
+
+// fail gives the members that have no result yet this one; nil leaves them to be made alone.
+func (c *creations) fail(err error) {
+	for i := range c.results {
+		switch {
+		case c.how[i] == refused && c.results[i].Existing == nil:
+		case err == nil:
+			c.how[i] = alone
+		default:
+			c.results[i] = CreateResult{Result: Result{Err: shown(err)}}
+		}
+	}
+}
+
+// shown is an error in the form in which the store returns it.
+func shown(err error) error {
+	var own decided
+	if errors.As(err, &own) {
+		return own.error
+	}
+	return explain(err)
+}
+
+// singly makes the members that are not in the common transaction, in their order.
+func (c *creations) singly(ctx context.Context) {
+	for i := range c.ops {
+		if c.how[i] == alone {
+			c.results[i] = c.store.Create(ctx, c.ops[i])
+		}
+	}
+}
+
+// replays finds the members that an earlier request with the same key has made.
+func (c *creations) replays(ctx context.Context) error {
+	clear(c.how)
+	keys := make([]*IdempotencyKey, len(c.ops))
+	for i := range c.ops {
+		keys[i] = c.ops[i].Key
+	}
+	found, err := c.store.keysOf(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, key := range keys {
+		if key == nil {
+			continue
+		}
+		first, ok := found[key.Key]
+		switch {
+		case ok && c.unsure != nil && first.WorkflowID == key.WorkflowID:
+			return errJustMade
+		case ok:
+			c.how[i], c.results[i] = refused, CreateResult{Result: Result{Err: shown(first.replay(key))}}
+		}
+	}
+	return nil
+}
+
+// errJustMade says that an earlier commit, which was not acknowledged, has turned out to have happened.
+var errJustMade = fmt.Errorf("%w: the workflows of an earlier commit are there", errGuard)
+
+// oneActive is what an open workflow without allow_multiple has to itself.
+type oneActive struct{ typ, subjectType, subjectID string }
+
+func oneActiveOf(w *domain.Workflow) oneActive { return oneActive{w.Type, w.SubjectType, w.SubjectID} }
+
+func (a oneActive) compare(b oneActive) int {
+	return cmp.Or(cmp.Compare(a.typ, b.typ), cmp.Compare(a.subjectType, b.subjectType), cmp.Compare(a.subjectID, b.subjectID))
+}
+
+// once is the common transaction: it makes every member that nothing is in the way of, and refuses those
+// whose conflict policy does. Two members of one subject are made one after the other, and so is what first
+// has to cancel something: all but the first of a subject are left alone here.
+func (c *creations) once(ctx context.Context) error {
+	s := c.store
+	return s.transact(ctx, func(t transaction) error {
+		now, err := s.clockIn(ctx, t)
+		if err != nil {
+			return err
+		}
+		wanted, err := c.build(ctx, t, now)
+		if err != nil {
+			return err
+		}
+		inTheWay, err := s.inTheWay(ctx, t, wanted)
+		if err != nil {
+			return err
+		}
+		if err := c.decide(inTheWay); err != nil {
+			return err
+		}
+		if keys := c.keys(now); len(keys) > 0 {
+			err := t.exec(ctx, s.dialect.inserts(nil, insertKeyRow, keys)...)
+			if isLockTimeout(err) {
+				return decided{errInProgress()}
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return t.commit(ctx, c.save().statements(&s.dialect)...)
+	})
+}
+
+// build asks every member what it wants to be, and gives the subjects that must be free for that.
+func (c *creations) build(ctx context.Context, t transaction, now time.Time) (wanted []oneActive, err error) {
+	versions := map[Version]error{}
+	for i, op := range c.ops {
+		if c.how[i] == refused {
+			continue
+		}
+		c.how[i], c.results[i] = saved, CreateResult{}
+		if v := op.Version; v != nil {
+			missing, known := versions[*v]
+			if !known {
+				missing = c.store.holdVersion(ctx, t, v)
+				if missing != nil && !errors.As(missing, new(decided)) {
+					return nil, missing
+				}
+				versions[*v] = missing
+			}
+			if missing != nil {
+				c.how[i], c.results[i].Err = refused, shown(missing)
+				continue
+			}
+		}
+		change, err := op.Build(now)
+		if err != nil {
+			c.how[i], c.results[i].Err = refused, err
+			continue
+		}
+		c.results[i].Result = Result{Change: change, Now: now}
+		if w := &change.Workflow; !w.AllowMultiple && !w.State.Terminal() {
+			wanted = append(wanted, oneActiveOf(w))
+		}
+	}
+	slices.SortFunc(wanted, oneActive.compare)
+	return slices.Compact(wanted), nil
+}
+
+// decide sorts out the members whose subject has an open workflow, or gets one from a member before.
+func (c *creations) decide(inTheWay map[oneActive]uuid.UUID) error {
+	taken := map[oneActive]bool{}
+	for i := range c.ops {
+		w := &c.results[i].Change.Workflow
+		if c.how[i] != saved || w.AllowMultiple || w.State.Terminal() {
+			continue
+		}
+		subject := oneActiveOf(w)
+		existing, conflict := inTheWay[subject]
+		switch {
+		case existing == w.ID && conflict:
+			return errJustMade
+		case taken[subject], conflict && c.ops[i].Conflict == domain.ConflictCancelExisting:
+			c.how[i], taken[subject] = alone, true
+		case conflict && c.ops[i].Conflict == domain.ConflictReturnExisting:
+			c.how[i], c.results[i] = refused, CreateResult{Existing: &Row{Workflow: domain.Workflow{ID: existing}}}
+		case conflict:
+			c.how[i], c.results[i] = refused, CreateResult{Result: Result{Err: errExists(existing)}}
+		default:
+			taken[subject] = true
+		}
+	}
+	return nil
+}
+
+// keys gives the rows that remember the members which this transaction answers with a workflow.
+func (c *creations) keys(now time.Time) (rows [][]any) {
+	for i, op := range c.ops {
+		if op.Key == nil {
+			continue
+		}
+		key := *op.Key
+		switch existing := c.results[i].Existing; {
+		case existing != nil:
+			key.WorkflowID, key.Status = existing.Workflow.ID, 200
+		case c.how[i] != saved:
+			continue
+		}
+		rows = append(rows, []any{key.Scope, key.Key, key.Fingerprint, key.WorkflowID, int64(key.Status), now})
+	}
+	return rows
+}
+
+// save gathers the new workflows in the order of their subjects, in which every transaction meets the
+// unique index.
+func (c *creations) save() *saving {
+	var made []*domain.Change
+	for i := range c.ops {
+		if c.how[i] == saved {
+			made = append(made, &c.results[i].Change)
+		}
+	}
+	slices.SortStableFunc(made, func(a, b *domain.Change) int {
+		return oneActiveOf(&a.Workflow).compare(oneActiveOf(&b.Workflow))
+	})
+	var save saving
+	for _, change := range made {
+		save.newWorkflows = append(save.newWorkflows, workflowInsert(&change.Workflow))
+		save.addNew(change)
+	}
+	return &save
+}
+
+// inTheWay finds the open workflows of subjects, which are sorted.
+func (s *Store) inTheWay(ctx context.Context, t transaction, subjects []oneActive) (map[oneActive]uuid.UUID, error) {
+	found := map[oneActive]uuid.UUID{}
+	for len(subjects) > 0 {
+		first, n := subjects[0], 0
+		for n < len(subjects) && subjects[n].typ == first.typ && subjects[n].subjectType == first.subjectType {
+			n++
+		}
+		query, args := s.openOf(subjects[:n])
+		err := t.query(ctx, query, args, newRecord(2), func(r *record) error {
+			subject := first
+			subject.subjectID = r.text()
+			found[subject] = r.uuid()
+			return r.err
+		})
+		if err != nil {
+			return nil, err
+		}
+		subjects = subjects[n:]
+	}
+	return found, nil
+}
+
+// openOf is the query of the open workflows of subjects of one type, for one type of workflow.
+func (s *Store) openOf(subjects []oneActive) (query string, args []any) {
+	args = []any{subjects[0].typ, subjects[0].subjectType}
+	if s.dialect.counted {
+		ids := make([]string, len(subjects))
+		for i := range subjects {
+			ids[i] = subjects[i].subjectID
+		}
+		return s.dialect.text.openMany, append(args, ids)
+	}
+	for i := range subjects {
+		args = append(args, subjects[i].subjectID)
+	}
+	return s.dialect.openOf("IN (" + marks(len(subjects)) + ")"), args
+}
+
+// readExisting reads the workflows that return_existing has found.
+func (s *Store) readExisting(ctx context.Context, results []CreateResult) {
+	for i := range results {
+		if r := &results[i]; r.Existing != nil && r.Existing.Workflow.CreatedAt.IsZero() {
+			row, err := s.Workflow(ctx, r.Existing.Workflow.ID)
+			if err != nil {
+				*r = CreateResult{Result: Result{Err: err}}
+				continue
+			}
+			r.Existing = &row
+		}
+	}
+}

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 )
@@ -25,9 +25,13 @@ type execution struct {
 	StepName     string `json:"step_name"`
 	State        string
 	Outcome      string
+	Reason       string
 	ScheduledFor time.Time  `json:"scheduled_for"`
 	StartedAt    *time.Time `json:"started_at"`
 	CompletedAt  *time.Time `json:"completed_at"`
+	SkippedAt    *time.Time `json:"skipped_at"`
+	CanceledAt   *time.Time `json:"canceled_at"`
+	FailedAt     *time.Time `json:"failed_at"`
 	Error        *struct{ Code, Message string }
 }
 
@@ -58,30 +62,37 @@ func (c client) call(ctx context.Context, method, path, contentType, body string
 	return resp.StatusCode, json.Unmarshal(text, out)
 }
 
-const definitionURL = "http://127.0.0.1:9000"
-
-// register puts examples/definitions/signup.yaml, with the receiver's address in it.
-func (c client) register(ctx context.Context, receiver string) error {
-	source, err := os.ReadFile("examples/definitions/signup.yaml")
-	if err != nil {
-		return fmt.Errorf("the demo runs in the repository's directory: %w", err)
-	}
-	definition := strings.ReplaceAll(string(source), definitionURL, receiver)
-	var registered struct{ Version int }
-	status, err := c.call(ctx, "PUT", "/v1/definitions/SignupWorkflow", "application/yaml", definition, &registered)
+// told is call for what the demo's reader should see.
+func (c client) told(ctx context.Context, method, path, contentType, body, note string, out any) error {
+	status, err := c.call(ctx, method, path, contentType, body, out)
 	if err == nil {
-		fmt.Printf("  PUT  /v1/definitions/SignupWorkflow  → %d, version %d (examples/definitions/signup.yaml)\n", status, registered.Version)
+		fmt.Printf("  %-4s %s  → %d%s\n", method, path, status, note)
 	}
 	return err
 }
 
-func (c client) create(ctx context.Context) (id string, err error) {
-	body := `{"type": "SignupWorkflow", "subject": {"type": "User", "id": "42"}}`
+const definitionURL = "http://127.0.0.1:9000"
+
+//go:embed definition.yaml
+var definition string
+
+// register puts the definition, with the receiver's address in it.
+func (c client) register(ctx context.Context, receiver string) error {
+	return c.told(ctx, "PUT", "/v1/definitions/DemoWorkflow", "application/yaml",
+		strings.ReplaceAll(definition, definitionURL, receiver), "  (examples/demo/definition.yaml)", &struct{}{})
+}
+
+// push sets the attributes of a user, which the conditions see.
+func (c client) push(ctx context.Context, user, attributes string) error {
+	return c.told(ctx, "PUT", "/v1/subjects?type=User&id="+user, "application/json",
+		`{"attributes": `+attributes+`}`, "  "+attributes, &struct{}{})
+}
+
+// create starts a workflow for a user. The receiver takes its answers from the data.
+func (c client) create(ctx context.Context, user, data string) (id string, err error) {
+	body := `{"type": "DemoWorkflow", "subject": {"type": "User", "id": "` + user + `"}, "data": ` + data + `}`
 	var w workflow
-	status, err := c.call(ctx, "POST", "/v1/workflows", "application/json", body, &w)
-	if err == nil {
-		fmt.Printf("  POST /v1/workflows                   → %d, %s\n\n", status, w.ID)
-	}
+	err = c.told(ctx, "POST", "/v1/workflows", "application/json", body, "  for User "+user, &w)
 	return w.ID, err
 }
 

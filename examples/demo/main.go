@@ -1,6 +1,7 @@
 // Command demo shows the service at work, with nothing but Go: it builds the service and the receiver of
-// examples/receivers/go, starts both as real processes in a temporary directory, runs one SignupWorkflow and
-// prints its timeline. It exits 0 once the workflow is finished and says what went wrong otherwise.
+// examples/receivers/go, starts both as real processes in a temporary directory, runs a workflow with a skip and a
+// reattempt and one that a condition cancels, and prints their timelines. It exits 0 if both went as they should,
+// and says what went wrong otherwise.
 package main
 
 import (
@@ -17,7 +18,6 @@ const (
 	module       = "github.com/genevadrive/genevadrive"
 	buildTimeout = 10 * time.Minute // the first build compiles every library
 	runTimeout   = time.Minute
-	wantPosts    = 3
 )
 
 func main() {
@@ -70,22 +70,40 @@ func demo(ctx context.Context) (err error) {
 	fmt.Printf("  receiver  %s, verifies each POST with the standard-webhooks library,\n", target)
 	fmt.Print("            which shares no code with the service\n\n")
 
-	api := client{base: base}
+	return stories(ctx, client{base: base}, target, receiver.lines)
+}
+
+// stories has two workflows performed, and checks how they ended.
+func stories(ctx context.Context, api client, target string, receiver <-chan string) error {
 	if err := api.register(ctx, target); err != nil {
 		return err
 	}
-	id, err := api.create(ctx)
+	fmt.Println("\nUser 42 has a profile, and its reminder is too early at first:")
+	if err := api.push(ctx, "42", `{"profile": "ada"}`); err != nil {
+		return err
+	}
+	tooEarly := `{"action": "reattempt", "wait": "PT1S", "reason": "too early", "data": {"answers": null}}`
+	id, err := api.create(ctx, "42", `{"answers": {"send_reminder": `+tooEarly+`}}`)
 	if err != nil {
 		return err
 	}
-	verified, err := watch(ctx, api, id, receiver.lines)
-	if err != nil {
+	first := newStory(id, "finished", []string{
+		"send_welcome_email completed", "setup_profile skipped", "send_reminder reattempted", "send_reminder completed", "complete_onboarding completed"})
+	if err := first.watch(ctx, api, receiver); err != nil {
 		return err
 	}
-	if verified != wantPosts {
-		return fmt.Errorf("the receiver verified %d POSTs, not %d", verified, wantPosts)
+
+	fmt.Println("\nUser 43 has none yet, and unsubscribes while making it:")
+	unsubscribes := `{"action": "complete", "data": {"answers": null, "unsubscribed": true}}`
+	if id, err = api.create(ctx, "43", `{"answers": {"setup_profile": `+unsubscribes+`}}`); err != nil {
+		return err
 	}
-	fmt.Printf("\nFinished: %d steps, %d POSTs, each with a Standard Webhooks signature that the receiver verified.\n", wantPosts, verified)
+	second := newStory(id, "canceled", []string{"send_welcome_email completed", "setup_profile completed", "send_reminder canceled"})
+	if err := second.watch(ctx, api, receiver); err != nil {
+		return err
+	}
+	fmt.Printf("\nAs it should be: 5 steps with a skip and a reattempt, 3 with a cancel_if, and %d POSTs, each with a\n"+
+		"Standard Webhooks signature that the receiver verified.\n", first.verified+second.verified)
 	fmt.Println("Next: make run starts the service to stay, and README.md continues with curl.")
 	return nil
 }

@@ -23,7 +23,7 @@ build: ## Build bin/genevadrive, a static binary
 run: build ## Build and start the service on its embedded default (SQLite, no Redis), to stay
 	./bin/genevadrive serve
 
-demo: ## Run a three-step workflow from start to end and watch it; needs Go alone
+demo: ## Run two workflows, with a skip, a reattempt and a cancel_if, and watch them; needs Go alone
 	@go run ./examples/demo
 
 test: bin/testservers ## Run every test on real PostgreSQL, MariaDB, Redis and SQLite (PKG=, TESTFLAGS=)

@@ -89,7 +89,8 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 		service.await(t, w.ID, "paused", func(w workflow) bool { return w.State == "paused" })
 		// What is counted in memory comes just after the commit, what is counted in the database takes a moment.
 		got := service.scrapeUntil(t, "genevadrive_workflow_transitions_total{to=paused_by_answer,type=SignupWorkflow}",
-			"genevadrive_workflows{state=paused}", "genevadrive_backlog{queue=default}")
+			"genevadrive_workflows{state=paused}", "genevadrive_backlog{queue=default}",
+			"genevadrive_http_requests_total{method=POST,route=/v1/workflows,status=201}")
 		for name, want := range map[string]float64{
 			"genevadrive_transitions_total{outcome=completed,type=SignupWorkflow}":            1,
 			"genevadrive_transitions_total{outcome=paused,type=SignupWorkflow}":               1,
@@ -106,6 +107,8 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 			"genevadrive_lease_live":                                                          1,
 			"genevadrive_doorbell_healthy":                                                    1,
 			"genevadrive_rescues_total{why=dead_server}":                                      0,
+			"genevadrive_http_requests_total{method=POST,route=/v1/workflows,status=201}":     1,
+			"genevadrive_http_request_duration_seconds{method=POST,route=/v1/workflows}":      1,
 		} {
 			if value, ok := got[name]; !ok || value != want {
 				t.Errorf("%s is %v (there: %t), want %v", name, value, ok, want)

@@ -110,14 +110,31 @@ func limitTime(c *contract) func(http.Handler) http.Handler {
 	}
 }
 
-// logAccess writes one line per request: probes and scrapes at debug, the rest at info.
-func logAccess(log *slog.Logger) func(http.Handler) http.Handler {
+// Served is what became of a request.
+type Served struct {
+	Method string
+	Route  string // as the contract writes it, like /v1/workflows/{id}; "" if the path leads nowhere
+	Status int    // 499 if the client did not wait for the answer
+	Took   time.Duration
+}
+
+// logAccess tells served of each request, if it is not nil, and writes one line for each: probes and scrapes at
+// debug, the rest at info.
+func logAccess(log *slog.Logger, served func(Served)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			started := time.Now()
 			ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 			defer func() {
 				ctx := r.Context()
+				info := infoOf(ctx)
+				done := Served{Method: r.Method, Route: chi.RouteContext(ctx).RoutePattern(), Status: ww.Status(), Took: time.Since(started)}
+				if info.code == clientGone {
+					done.Status = statusClientGone
+				}
+				if served != nil {
+					served(done)
+				}
 				level := slog.LevelInfo
 				if !strings.HasPrefix(r.URL.Path, "/v1/") {
 					level = slog.LevelDebug
@@ -125,19 +142,14 @@ func logAccess(log *slog.Logger) func(http.Handler) http.Handler {
 				if !log.Enabled(ctx, level) {
 					return
 				}
-				info := infoOf(ctx)
-				status := ww.Status()
-				if info.code == clientGone {
-					status = statusClientGone
-				}
 				attrs := []slog.Attr{
 					slog.String("request_id", info.id),
 					slog.String("method", r.Method),
 					slog.String("path", r.URL.Path),
-					slog.String("route", chi.RouteContext(ctx).RoutePattern()),
-					slog.Int("status", status),
+					slog.String("route", done.Route),
+					slog.Int("status", done.Status),
 					slog.Int("bytes", ww.BytesWritten()),
-					slog.Duration("duration", time.Since(started)),
+					slog.Duration("duration", done.Took),
 					slog.String("key", info.keyName),
 					slog.String("remote", r.RemoteAddr),
 				}

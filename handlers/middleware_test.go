@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -104,5 +106,26 @@ func TestAccessLogKeepsToItsLevel(t *testing.T) {
 	e.do("GET", "/healthz", "")
 	if b.Len() > 0 {
 		t.Errorf("a probe is logged at info: %s", &b)
+	}
+}
+
+func TestServedRequestsAreTold(t *testing.T) {
+	var got []string
+	e := newEdge(t, func(d *Deps) {
+		d.Served = func(s Served) {
+			got = append(got, fmt.Sprintf("%s %s %d", s.Method, s.Route, s.Status))
+			if s.Took <= 0 {
+				t.Errorf("%+v took no time", s)
+			}
+		}
+	})
+	for _, request := range []string{"GET " + getPath, "HEAD " + getPath, "GET /v1/workflows/42", "GET /healthz", "GET /v1/nowhere", "GET /v1/no/../where%2f", "DELETE /v1/workflows"} {
+		method, path, _ := strings.Cut(request, " ")
+		e.do(method, path, "")
+	}
+	want := []string{"GET /v1/workflows/{id} 200", "HEAD /v1/workflows/{id} 200", "GET /v1/workflows/{id} 404", "GET /healthz 200",
+		"GET  404", "GET  404", "DELETE  405"}
+	if !slices.Equal(got, want) {
+		t.Errorf("told of\n%q, want\n%q", got, want)
 	}
 }

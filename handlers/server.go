@@ -29,6 +29,7 @@ type Deps struct {
 	Metrics http.Handler                // nil: there are no metrics
 	Ready   func(context.Context) error // nil error: the database answers and has the schema
 	NewID   func() string               // request ids; nil: UUIDs
+	Served  func(Served)                // told of each request once it has been answered; nil: nobody
 }
 
 // NewRouter assembles the edge. It fails only if the embedded contract is broken.
@@ -45,7 +46,7 @@ func NewRouter(d Deps) (http.Handler, error) {
 	}
 	p := problems{log: d.Log}
 	r := chi.NewRouter()
-	r.Use(identify(d.NewID, p), logAccess(d.Log), recoverPanic(p), middleware.GetHead, refuseForeignPages(p))
+	r.Use(identify(d.NewID, p), logAccess(d.Log, d.Served), recoverPanic(p), middleware.GetHead, refuseForeignPages(p))
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		p.write(w, r, domain.Errorf(domain.CodeNotFound, "There is nothing at this path; /openapi.yaml lists what there is."))
 	})

@@ -25,6 +25,8 @@ type Metrics struct {
 	decisions prometheus.Histogram
 	discarded prometheus.Counter
 	buried    prometheus.Counter
+	requests  *children[request, prometheus.Counter]
+	took      *children[request, prometheus.Observer] // whatever the status
 
 	census *census // nil until Watch
 }
@@ -53,6 +55,7 @@ func New() *Metrics {
 	}
 	m.discarded = m.counter("attempts_discarded_total", "Attempts whose claim had been taken away, so that they had no effect.")
 	m.buried = m.counter("servers_buried_total", "Servers that this one declared dead.")
+	m.measureRequests()
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

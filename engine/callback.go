@@ -87,7 +87,7 @@ func (e *Engine) Complete(ctx context.Context, execution uuid.UUID, token string
 	}
 	change := result.Change
 	if !change.Unchanged {
-		e.inFlight.abort(execution) // its own answer would be refused anyway
+		e.inFlight.abort(execution, x.Fence) // its own answer would be refused anyway
 		if change.Execution.State != domain.ExecutionScheduled {
 			e.Ready.Drop(execution)
 		}

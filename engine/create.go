@@ -135,7 +135,7 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 	}
 	if old := result.Canceled; old != nil {
 		e.Ready.Drop(old.Workflow.CurrentExecutionID)
-		e.inFlight.abort(old.Workflow.CurrentExecutionID)
+		e.inFlight.abort(old.Workflow.CurrentExecutionID, old.Execution.Fence)
 		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: c.canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
 	}
 	e.moved(slog.LevelInfo, "workflow created", result.Result)

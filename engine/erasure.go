@@ -93,15 +93,19 @@ func (e *Engine) eachToErase(ctx context.Context, order persistence.Erasure, onl
 // cancelErased cancels a workflow whose subject is to be erased; one that has ended or gone meanwhile is let be.
 func (e *Engine) cancelErased(ctx context.Context, id uuid.UUID) error {
 	cmd := domain.Command{Verb: domain.VerbCancel, Reason: "The subject was deleted.", NextID: e.NewID(), Fence: e.NewFence()}
+	var taken domain.Fence
 	result := e.Store.Apply(context.WithoutCancel(ctx), persistence.Op{WorkflowID: id, Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 		if row.Workflow.State.Terminal() {
 			return domain.Change{Workflow: row.Workflow, Execution: row.Execution, Unchanged: true}, nil
+		}
+		if row.Execution != nil {
+			taken = row.Execution.Fence
 		}
 		return domain.Control(nil, row.Workflow, row.Execution, cmd, now)
 	}})
 	if result.Err == nil && !result.Change.Unchanged {
 		e.Ready.Drop(result.Change.Workflow.CurrentExecutionID)
-		e.inFlight.abort(result.Change.Workflow.CurrentExecutionID)
+		e.inFlight.abort(result.Change.Workflow.CurrentExecutionID, taken)
 		e.moved(slog.LevelInfo, "verb", result, slog.String("verb", string(cmd.Verb)), slog.String("reason", cmd.Reason))
 	}
 	if domain.CodeOf(result.Err) == domain.CodeWorkflowNotFound {

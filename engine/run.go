@@ -15,29 +15,37 @@ import (
 // inFlight knows how to abort the deliveries of this server.
 type inFlight struct {
 	mu      sync.Mutex
-	cancels map[uuid.UUID]context.CancelFunc
+	flights map[uuid.UUID]flight
 }
 
-func newInFlight() *inFlight { return &inFlight{cancels: map[uuid.UUID]context.CancelFunc{}} }
-
-func (f *inFlight) add(id uuid.UUID, cancel context.CancelFunc) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.cancels[id] = cancel
+type flight struct {
+	fence  domain.Fence
+	cancel context.CancelFunc
 }
 
-func (f *inFlight) remove(id uuid.UUID) {
+func newInFlight() *inFlight { return &inFlight{flights: map[uuid.UUID]flight{}} }
+
+func (f *inFlight) add(id uuid.UUID, fence domain.Fence, cancel context.CancelFunc) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.cancels, id)
+	f.flights[id] = flight{fence, cancel}
 }
 
-// abort ends the delivery of an execution, if it is in flight here.
-func (f *inFlight) abort(id uuid.UUID) {
+func (f *inFlight) remove(id uuid.UUID, fence domain.Fence) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if cancel, ok := f.cancels[id]; ok {
-		cancel()
+	if f.flights[id].fence == fence {
+		delete(f.flights, id)
+	}
+}
+
+// abort ends the delivery of an execution under the claim that was taken away, if it is in flight here. By the
+// time of the call the execution may have been claimed again; that delivery goes on.
+func (f *inFlight) abort(id uuid.UUID, taken domain.Fence) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if flight, ok := f.flights[id]; ok && flight.fence == taken {
+		flight.cancel()
 	}
 }
 
@@ -45,7 +53,7 @@ func (f *inFlight) abort(id uuid.UUID) {
 func (e *Engine) InFlight() int {
 	e.inFlight.mu.Lock()
 	defer e.inFlight.mu.Unlock()
-	return len(e.inFlight.cancels)
+	return len(e.inFlight.flights)
 }
 
 // run performs one attempt, with no transaction open, within its timeout budget: the conditions, the hook, and
@@ -54,8 +62,8 @@ func (e *Engine) InFlight() int {
 func (e *Engine) run(ctx context.Context, c *claimed) (result domain.Result, aborted bool) {
 	ctx, cancel := context.WithTimeout(ctx, c.budget())
 	defer cancel()
-	e.inFlight.add(c.execution.ID, cancel)
-	defer e.inFlight.remove(c.execution.ID)
+	e.inFlight.add(c.execution.ID, c.execution.Fence, cancel)
+	defer e.inFlight.remove(c.execution.ID, c.execution.Fence)
 
 	decided, aborted := e.guard(ctx, c)
 	if decided == nil && !aborted {

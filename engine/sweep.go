@@ -157,7 +157,7 @@ func (e *Engine) interrupt(ctx context.Context, lost persistence.Lost, rescue Re
 		}})
 	switch {
 	case result.Err == nil:
-		e.inFlight.abort(lost.ExecutionID)
+		e.inFlight.abort(lost.ExecutionID, lost.Fence)
 		e.moved(slog.LevelWarn, "step taken over", result, slog.String("why", string(rescue)))
 		if a := result.Change.Attempt; a != nil && a.Error.Code == domain.ErrInterrupted {
 			e.Observer.Rescued(rescue)

@@ -42,7 +42,7 @@ func (c *verbCall) committed(r persistence.Result) {
 	change := r.Change
 	if x := change.Execution; !change.Unchanged && x != nil {
 		if x.Fence != c.before.Fence {
-			c.e.inFlight.abort(x.ID) // its late answer would be refused anyway
+			c.e.inFlight.abort(x.ID, c.before.Fence) // its late answer would be refused anyway
 		}
 		if x.State != domain.ExecutionScheduled || x.Held {
 			c.e.Ready.Drop(x.ID)

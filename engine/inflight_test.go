@@ -1,0 +1,32 @@
+package engine_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/genevadrive/genevadrive/engine"
+)
+
+// A verb that brings a scheduled step forward, or that a takeover follows on at once, may come to abort only
+// after the step has been claimed again: the delivery of the new claim is not its to abort.
+func TestOnlyTheDeliveryOfTheLostClaimIsAborted(t *testing.T) {
+	flights := engine.NewInFlight()
+	id := uuid.New()
+	first, cancel := context.WithCancel(context.Background())
+	flights.Add(id, "first", cancel)
+	second, cancel := context.WithCancel(context.Background())
+	flights.Add(id, "second", cancel)
+	flights.Remove(id, "first") // the end of the first delivery comes late
+	flights.Abort(id, "first")
+	flights.Abort(id, "")
+	flights.Abort(uuid.New(), "second")
+	if first.Err() != nil || second.Err() != nil {
+		t.Errorf("aborted: first %v, second %v", first.Err(), second.Err())
+	}
+	flights.Abort(id, "second")
+	if second.Err() == nil {
+		t.Error("the delivery of the claim that was taken away goes on")
+	}
+}

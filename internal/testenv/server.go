@@ -243,7 +243,8 @@ func (in *install) logEnd() string {
 func (in *install) cmd(args ...string) *exec.Cmd {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = in.data
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C", "HOME=" + in.data}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C", "HOME=" + in.data,
+		"TMPDIR=" + in.data} // a MariaDB that starts removes what it takes for leftovers of its own from a common one
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: in.identity}
 	return cmd
 }

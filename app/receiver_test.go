@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,7 +23,11 @@ type receiver struct {
 
 type delivery struct {
 	step, id, attempt string
+	path, body        string
 }
+
+// hook tells whether this is one of the hook and not of the step.
+func (d delivery) hook() bool { return strings.HasPrefix(d.body, `{"type":"hook.`) }
 
 func newReceiver(t *testing.T, answer func(delivery) string) *receiver {
 	t.Helper()
@@ -43,7 +48,8 @@ func newReceiver(t *testing.T, answer func(delivery) string) *receiver {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		d := delivery{step: req.Header.Get("genevadrive-step"), id: req.Header.Get("webhook-id"), attempt: req.Header.Get("genevadrive-attempt")}
+		d := delivery{step: req.Header.Get("genevadrive-step"), id: req.Header.Get("webhook-id"), attempt: req.Header.Get("genevadrive-attempt"),
+			path: req.URL.Path, body: string(body)}
 		r.deliveries <- d
 		if r.answer == nil {
 			return

@@ -12,7 +12,7 @@ PKG ?= ./...
 TESTFLAGS ?=
 FUZZTIME ?= 30s
 
-.PHONY: help build run demo test race lint generate sdk generate-check vulncheck fuzz fuzz-short chaos chaos-short clean
+.PHONY: help build run demo test race lint generate sdk generate-check vulncheck fuzz fuzz-short chaos chaos-short bench bench-short clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ chaos: ## Break servers, databases and Redis under load, and write what was seen
 
 chaos-short: ## A few minutes' selection of it
 	@go run ./chaos -short
+
+bench: ## Measure the service against a hand-written loop, in under 15 minutes, and write docs/performance.md
+	@go run ./bench -report docs/performance.md
+
+bench-short: ## A selection of it, in under 3 minutes; prints only
+	@go run ./bench -short
 
 clean: ## Remove what was built
 	rm -rf bin coverage.out

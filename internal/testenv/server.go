@@ -193,6 +193,16 @@ func (s *Server) ready() error {
 	}
 }
 
+// PID is the server's process, whose children work for it too; 0 while it does not run.
+func (s *Server) PID() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil {
+		return 0
+	}
+	return s.cmd.Process.Pid
+}
+
 // Kill ends the server and every process of it as a crash would (SIGKILL).
 func (s *Server) Kill() error { return s.end(syscall.SIGKILL) }
 

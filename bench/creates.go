@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+const batchSize = 1000
+
+// creates measures creates of a workflow whose first step is due in a month, in workflows a second.
+func (s *system) creates() (float64, error) {
+	began := time.Now()
+	err := s.parallel(s.bench.size.creates, connections, func(c *connection) error { return c.create("Sleeper", "", nil) })
+	return float64(s.bench.size.creates) / time.Since(began).Seconds(), err
+}
+
+// createBatches makes workflows by requests of a thousand, over 2 connections, and fails unless each is made.
+func (s *system) createBatches(typ, more string, n int) error {
+	return s.parallel(n/batchSize, 2, func(c *connection) error {
+		all := make([][]byte, batchSize)
+		for i := range all {
+			all[i] = workflowBody(typ, more)
+		}
+		return c.createBatch(all)
+	})
+}
+
+// createBatch makes all these workflows by one request.
+func (c *connection) createBatch(workflows [][]byte) error {
+	body := append(append([]byte(`{"workflows":[`), bytes.Join(workflows, []byte(","))...), "]}"...)
+	status, text, err := c.send("POST", "/v1/workflows/batch", body)
+	if err != nil || status != http.StatusOK {
+		return fmt.Errorf("batch create: %d %.300s %w", status, text, err)
+	}
+	var answer struct{ Items []struct{ Status int } }
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return err
+	}
+	made := 0
+	for _, item := range answer.Items {
+		if item.Status == http.StatusCreated {
+			made++
+		}
+	}
+	if made != len(workflows) {
+		return fmt.Errorf("batch create made %d of %d workflows", made, len(workflows))
+	}
+	return nil
+}
+
+func (s *system) createRows(f *floor) error {
+	var floors, ours, batches []float64
+	n := s.bench.size.creates
+	for range s.bench.rounds {
+		d, err := f.do(order{What: "creates", Workflows: n, Workers: connections})
+		if err != nil {
+			return err
+		}
+		single, err := s.creates()
+		if err != nil {
+			return err
+		}
+		began := time.Now()
+		if err := s.createBatches("Sleeper", "", n); err != nil {
+			return err
+		}
+		batch := float64(n) / time.Since(began).Seconds()
+		floors, ours, batches = append(floors, float64(n)/d.Took.Seconds()), append(ours, single), append(batches, batch)
+		fmt.Printf("   %s: floor %.0f, product %.0f, batches %.0f creates/s\n", s.kind, floors[len(floors)-1], single, batch)
+	}
+	limit := 1.1
+	if s.kind == "sqlite" {
+		limit = 1
+	}
+	s.bench.report.compare("creates with a delayed first step, 16 connections", s, "%.0f/s", median(floors), median(ours), atLeast(limit))
+	s.bench.report.compare("batch create ÷ single creates (in place of the floor)", s, "%.0f/s", median(ours), median(batches), atLeast(4))
+	return nil
+}

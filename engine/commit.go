@@ -18,7 +18,8 @@ const (
 // commit (DESIGN section 4, "Commit directly when nobody waits").
 type committer struct {
 	store *persistence.Store
-	lanes int // commits at once
+	lanes int             // commits at once
+	base  context.Context // of the commits; they end with it
 	told  func(decisions int)
 
 	mu      sync.Mutex
@@ -37,7 +38,7 @@ func newCommitter(store *persistence.Store, told func(decisions int)) *committer
 	if store.SingleWriter() {
 		lanes = 1
 	}
-	return &committer{store: store, lanes: lanes, told: told}
+	return &committer{store: store, lanes: lanes, base: context.Background(), told: told}
 }
 
 // do applies one decision and gives its result. It cannot be called off, since the caller could not know
@@ -85,7 +86,7 @@ func (c *committer) take() []*pendingOp {
 }
 
 func (c *committer) commit(batch []*pendingOp) {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	ctx, cancel := context.WithTimeout(c.base, commitTimeout)
 	defer cancel()
 	c.told(len(batch))
 	ops := make([]persistence.Op, len(batch))

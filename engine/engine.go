@@ -73,6 +73,7 @@ type Engine struct {
 	commits   *committer
 	lease     *lease
 	inFlight  *inFlight
+	strays    strays
 	arrivals  chan uuid.UUID // what the doorbell rang for
 	backlog   atomic.Bool    // the last sweep did not see all that is due
 
@@ -115,6 +116,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.stopping, e.runs, e.stopRuns = stopping, runs, stopRuns
 
 	e.loop(runs, heartbeatEvery, e.lease.runOnce) // until the last delivery has ended, or others would take it over
+	e.loop(loops, sweepEvery, e.handBackStrays)
 	e.loop(loops, housekeepingEvery, e.housekeep)
 	e.loop(loops, erasureEvery, e.continueErasures)
 	e.loop(loops, retentionEvery, (&retention{e: e}).runOnce)

@@ -137,6 +137,9 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, hurry bool) *claime
 		item.MaxInFlight, item.Due = other.maxInFlight, e.Now().Add(laneChange)
 		e.Ready.Offer(item)
 	case !errors.Is(result.Err, domain.ErrNotClaimable):
+		if errors.Is(result.Err, persistence.ErrUnavailable) {
+			e.strays.add(persistence.Lost{ExecutionID: item.ExecutionID, WorkflowID: item.WorkflowID, Fence: params.Fence})
+		}
 		e.claimFailed(ctx, item, result.Err)
 	}
 	return nil
@@ -159,6 +162,7 @@ func stepMissing(p *plan, name string) domain.ExecutionError {
 func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, mayContinue func(*domain.Execution) bool) *claimed {
 	params := domain.SettleParams{Fence: c.execution.Fence, NextID: e.NewID(), Jitter: e.Jitter()}
 	following := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server(), Hurry: c.speedrun != nil}
+	var continued *domain.Execution // the claim of the next step, if a commit of it was ever tried
 	op := persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			change, err := domain.Settle(c.plan.Definition, row.Workflow, *row.Execution, result, params, now)
@@ -174,8 +178,9 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 			following.Budget = terms.budget
 			change, ok := change.ThenClaim(following, now)
 			if !ok {
-				change = e.stamp(change, now)
+				return e.stamp(change, now), nil
 			}
+			continued = change.Current()
 			return change, nil
 		}}
 	saved := e.save(ctx, c, op)
@@ -185,6 +190,9 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 	}
 	e.attempted(c, result, saved)
 	if saved.Err != nil {
+		if continued != nil {
+			e.strays.add(persistence.Lost{ExecutionID: continued.ID, WorkflowID: c.workflow.ID, Fence: following.Fence})
+		}
 		return nil
 	}
 	change := saved.Change
@@ -204,17 +212,14 @@ func unsavable(r domain.Result, cause error) domain.Result {
 
 // handBack gives a claimed execution back, claimable by any server at once.
 func (e *Engine) handBack(c *claimed) {
-	result := e.commits.do(persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID,
-		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
-			return domain.HandBack(row.Workflow, *row.Execution, c.execution.Fence, now)
-		}})
-	if result.Err != nil {
-		// Nothing is lost: the lease of this server ends, and the sweep of another one takes the row over.
-		e.Logger.Info("step not handed back", "step_execution_id", c.execution.ID, "error", result.Err)
-		return
+	claim := persistence.Lost{ExecutionID: c.execution.ID, WorkflowID: c.workflow.ID, Fence: c.execution.Fence}
+	if err := e.release(context.Background(), claim); err != nil {
+		// Nothing is lost: it is tried again, or the lease of this server ends and another one takes the row over.
+		if errors.Is(err, persistence.ErrUnavailable) {
+			e.strays.add(claim)
+		}
+		e.Logger.Info("step not handed back", "step_execution_id", c.execution.ID, "error", err)
 	}
-	e.moved(slog.LevelInfo, "step handed back", result)
-	e.announce(c.plan, result.Change, result.Now)
 }
 
 const (

@@ -30,3 +30,21 @@ func TestOnlyTheDeliveryOfTheLostClaimIsAborted(t *testing.T) {
 		t.Error("the delivery of the claim that was taken away goes on")
 	}
 }
+
+// A server that has taken a step over from itself has two deliveries of it in flight; each can be aborted.
+func TestBothDeliveriesOfOneExecutionCanBeAborted(t *testing.T) {
+	flights := engine.NewInFlight()
+	id := uuid.New()
+	first, cancel := context.WithCancel(context.Background())
+	flights.Add(id, "first", cancel)
+	second, cancel := context.WithCancel(context.Background())
+	flights.Add(id, "second", cancel)
+	flights.Abort(id, "first")
+	if first.Err() == nil || second.Err() != nil {
+		t.Errorf("aborting the first leaves them as %v, %v", first.Err(), second.Err())
+	}
+	flights.Remove(id, "first")
+	if flights.Abort(id, "second"); second.Err() == nil {
+		t.Error("the second cannot be aborted once the first has ended")
+	}
+}

@@ -12,31 +12,30 @@ import (
 	"github.com/genevadrive/genevadrive/webhook"
 )
 
-// inFlight knows how to abort the deliveries of this server.
+// inFlight knows how to abort the deliveries of this server. Two of one execution can be in flight here at
+// once, under two claims, when this server has taken a step over from itself.
 type inFlight struct {
 	mu      sync.Mutex
-	flights map[uuid.UUID]flight
+	flights map[flight]context.CancelFunc
 }
 
 type flight struct {
-	fence  domain.Fence
-	cancel context.CancelFunc
+	execution uuid.UUID
+	fence     domain.Fence
 }
 
-func newInFlight() *inFlight { return &inFlight{flights: map[uuid.UUID]flight{}} }
+func newInFlight() *inFlight { return &inFlight{flights: map[flight]context.CancelFunc{}} }
 
 func (f *inFlight) add(id uuid.UUID, fence domain.Fence, cancel context.CancelFunc) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.flights[id] = flight{fence, cancel}
+	f.flights[flight{id, fence}] = cancel
 }
 
 func (f *inFlight) remove(id uuid.UUID, fence domain.Fence) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.flights[id].fence == fence {
-		delete(f.flights, id)
-	}
+	delete(f.flights, flight{id, fence})
 }
 
 // abort ends the delivery of an execution under the claim that was taken away, if it is in flight here. By the
@@ -44,8 +43,8 @@ func (f *inFlight) remove(id uuid.UUID, fence domain.Fence) {
 func (f *inFlight) abort(id uuid.UUID, taken domain.Fence) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if flight, ok := f.flights[id]; ok && flight.fence == taken {
-		flight.cancel()
+	if cancel, ok := f.flights[flight{id, taken}]; ok {
+		cancel()
 	}
 }
 

@@ -33,6 +33,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Wrap != nil {
+		d.connector = cfg.Wrap(d.connector)
+		if d.reader != nil {
+			d.reader = cfg.Wrap(d.reader)
+		}
+	}
 	d.text = d.texts()
 	sealer, err := newSealer(cfg.SealingKey)
 	if err != nil {

@@ -8,6 +8,7 @@ package persistence
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"log/slog"
 	"time"
@@ -24,6 +25,8 @@ type Config struct {
 	Logger   *slog.Logger     // nil: slog.Default
 
 	SealingKey []byte // of 32 bytes, for the secrets of endpoints; nil: there can be none
+
+	Wrap func(driver.Connector) driver.Connector // stands between the store and the driver of SQLite or MySQL; nil: nothing does
 }
 
 // Store is the service's database. Its methods may be called from any goroutine.

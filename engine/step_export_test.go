@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/queue"
+)
+
+// Stepper does by hand, one thing at a time and in the caller's goroutine, what the workers and loops of an
+// engine do. The engine is not started.
+type Stepper struct{ *Engine }
+
+// Hand is a claim in the hands of a worker.
+type Hand struct{ c *claimed }
+
+// Execution is the execution as it was claimed.
+func (h *Hand) Execution() domain.Execution { return h.c.execution }
+
+// Register takes a lease, as Start does.
+func (s Stepper) Register(ctx context.Context) error { return s.lease.register(ctx) }
+
+// Heartbeat is one run of the lease's loop.
+func (s Stepper) Heartbeat(ctx context.Context) error { return s.lease.runOnce(ctx) }
+
+// Sweep is one run of the sweep, with what it offers to the workers.
+func (s Stepper) Sweep(ctx context.Context) ([]queue.Item, error) {
+	err := s.sweep(ctx)
+	return s.Offered(), err
+}
+
+// HandBackStrays is one run of that loop.
+func (s Stepper) HandBackStrays(ctx context.Context) error { return s.handBackStrays(ctx) }
+
+// Offered takes what waits in the ready list.
+func (s Stepper) Offered() []queue.Item {
+	var items []queue.Item
+	for s.Ready.Waiting() > 0 {
+		slot, err := s.Ready.Next(context.Background())
+		if err != nil {
+			break
+		}
+		items = append(items, slot.Item)
+		slot.Release()
+	}
+	return items
+}
+
+// Claim is the first part of a worker's perform; nil: there is nothing to do.
+func (s Stepper) Claim(ctx context.Context, workflow, execution uuid.UUID) *Hand {
+	return hand(s.claim(ctx, queue.Item{WorkflowID: workflow, ExecutionID: execution, Queue: "default"}, false))
+}
+
+// Attempt is the second part: the delivery.
+func (s Stepper) Attempt(ctx context.Context, h *Hand) (domain.Result, bool) {
+	return s.attempt(ctx, h.c)
+}
+
+// Settle is the third part. It may go on with the next step if that is due at once.
+func (s Stepper) Settle(ctx context.Context, h *Hand, result domain.Result, goOn bool) *Hand {
+	return hand(s.settle(ctx, h.c, result, func(*domain.Execution) bool { return goOn && s.lease.live() }))
+}
+
+// HandBack gives a claim back, as at shutdown.
+func (s Stepper) HandBack(h *Hand) { s.handBack(h.c) }
+
+// Server is the id that this engine claims under.
+func (s Stepper) Server() uuid.UUID { return s.lease.server() }
+
+// CommitUnder makes commits end, asking what became of them included, when ctx ends.
+func (s Stepper) CommitUnder(ctx context.Context) { s.commits.base = ctx }
+
+// Token is what authorizes a callback.
+func (s Stepper) Token(execution uuid.UUID) string { return s.callbackToken(execution) }
+
+func hand(c *claimed) *Hand {
+	if c == nil {
+		return nil
+	}
+	return &Hand{c}
+}

@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/persistence"
+)
+
+// strays are claims that may have been committed though nobody was told so: the acknowledgement was lost, and
+// the database then stayed away for longer than the store asks about it. Such a step would look as if this
+// server performed it, until its deadline, so this server hands it back as soon as the database is there.
+//
+// A claim becomes a stray once nothing here will ever perform or settle it. Whether it was committed is read
+// under the workflow's lock, which the claim's own transaction held from before it decided until it ended, so
+// that no claim is committed after it has been looked for (docs/decisions/0064).
+type strays struct {
+	mu     sync.Mutex
+	claims map[domain.Fence]persistence.Lost
+}
+
+func (s *strays) add(claim persistence.Lost) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.claims == nil {
+		s.claims = map[domain.Fence]persistence.Lost{}
+	}
+	s.claims[claim.Fence] = claim
+}
+
+func (s *strays) list() []persistence.Lost {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.claims))
+}
+
+func (s *strays) remove(fence domain.Fence) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.claims, fence)
+}
+
+// handBackStrays hands back what was committed of them, and forgets the others.
+func (e *Engine) handBackStrays(ctx context.Context) error {
+	for _, claim := range e.strays.list() {
+		if err := e.release(ctx, claim); errors.Is(err, persistence.ErrUnavailable) {
+			return err
+		}
+		e.strays.remove(claim.Fence)
+	}
+	return nil
+}
+
+// release gives up a claim of this server.
+func (e *Engine) release(ctx context.Context, claim persistence.Lost) error {
+	var p *plan
+	result := e.decide(ctx, persistence.Op{WorkflowID: claim.WorkflowID, ExecutionID: claim.ExecutionID,
+		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
+			var ok bool
+			if p, ok = e.plans.cached(row.Workflow.Type, row.Workflow.DefinitionVersion); !ok {
+				return domain.Change{}, planMissing{planKey{row.Workflow.Type, row.Workflow.DefinitionVersion}}
+			}
+			return domain.HandBack(row.Workflow, *row.Execution, claim.Fence, now)
+		}})
+	if result.Err != nil {
+		return result.Err
+	}
+	e.moved(slog.LevelInfo, "step handed back", result)
+	e.announce(p, result.Change, result.Now)
+	return nil
+}

@@ -2,76 +2,87 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"net/url"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 )
 
+// step is a step of a definition, as the API takes it.
+type step = map[string]any
+
 // chainSteps are the steps of the workflow of most rows: two due at once, two after a wait.
-var chainSteps = []map[string]any{
-	{"name": "one"}, {"name": "two", "wait": "PT1S"}, {"name": "three"}, {"name": "four", "wait": "PT0.5S"},
+func chainSteps() []step {
+	return []step{{"name": "one"}, {"name": "two", "wait": "PT1S"}, {"name": "three"}, {"name": "four", "wait": "PT0.5S"}}
+}
+
+// manner is how the receiver behaves towards a type of workflow.
+type manner struct {
+	think time.Duration // it takes between half of this and this
+	fail  float64       // share of deliveries that it answers with 500
+	later bool          // it answers 202 where a later answer may be given
 }
 
 // define registers a type whose steps go to the receiver. Attempts are many and close together, since the
 // faults of a run are.
-func (s *system) define(typ string, steps []map[string]any) error {
-	_, err := s.call(s.servers[0], "PUT", "/v1/definitions/"+typ, "", map[string]any{
-		"webhook": map[string]any{"url": s.receiver, "timeout": "PT10S", "max_in_flight": 200},
+func (s *system) define(typ string, steps []step, m manner) error {
+	query := url.Values{"think": {m.think.String()}, "fail": {fmt.Sprint(m.fail)}, "later": {fmt.Sprint(m.later)}}
+	return s.until(patience, "PUT", "/v1/definitions/"+typ, "", map[string]any{
+		"webhook": map[string]any{"url": s.receiver + "/?" + query.Encode(), "timeout": "PT10S", "max_in_flight": 400},
 		"retry":   map[string]any{"max_attempts": 50, "initial": "PT0.2S", "multiplier": 1.5, "max": "PT2S"},
 		"steps":   steps,
 	}, nil)
-	return err
 }
 
 // create makes a workflow and gives its id. It repeats the request, on any server, under one Idempotency-Key
 // until it is acknowledged or patience ends.
-func (s *system) create(typ, subject string, patience time.Duration) (string, error) {
-	key := uuid.NewString()
-	deadline := time.Now().Add(patience)
-	for {
-		var w struct{ ID string }
-		v := s.servers[rand.IntN(len(s.servers))]
-		status, err := s.call(v, "POST", "/v1/workflows", key,
-			map[string]any{"type": typ, "subject": map[string]any{"type": "Run", "id": subject}}, &w)
-		switch {
-		case err == nil:
-			return w.ID, nil
-		case status >= 400 && status < 500:
-			return "", err
-		case time.Now().After(deadline):
-			return "", fmt.Errorf("create was not acknowledged in %s: %w", patience, err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+func (s *system) create(typ, subject string) (string, error) {
+	var w struct{ ID string }
+	err := s.until(patience, "POST", "/v1/workflows", uuid.NewString(),
+		map[string]any{"type": typ, "subject": map[string]any{"type": "Run", "id": subject}}, &w)
+	return w.ID, err
 }
 
 // createMany makes n workflows over some connections, spread over a time, and gives the acknowledged ids.
 func (s *system) createMany(typ string, n int, over time.Duration) (ids []string, err error) {
-	const connections = 16
+	return s.each(n, 16, over, func(i int) (string, error) { return s.create(typ, fmt.Sprintf("%s-%d", typ, i)) })
+}
+
+// each calls f for 0 to n-1 on some goroutines, spread over a time, and gives what it gave. After an error
+// the rest is left out.
+func (s *system) each(n, goroutines int, over time.Duration, f func(i int) (string, error)) (list []string, err error) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	turn := make(chan int)
-	for range connections {
+	for range goroutines {
 		wg.Go(func() {
 			for i := range turn {
-				id, e := s.create(typ, fmt.Sprint(i), time.Minute)
+				id, e := f(i)
 				mu.Lock()
 				if e != nil {
 					err = e
 				} else {
-					ids = append(ids, id)
+					list = append(list, id)
 				}
 				mu.Unlock()
 			}
 		})
 	}
+	started := time.Now()
 	for i := range n {
+		mu.Lock()
+		failed := err != nil
+		mu.Unlock()
+		if failed {
+			break
+		}
 		turn <- i
-		time.Sleep(over / time.Duration(n))
+		if ahead := over*time.Duration(i)/time.Duration(n) - time.Since(started); ahead > 0 {
+			time.Sleep(ahead)
+		}
 	}
 	close(turn)
 	wg.Wait()
-	return ids, err
+	return list, err
 }

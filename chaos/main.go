@@ -3,15 +3,18 @@
 // disk before it answers, kills, stops and cuts what it can, and afterwards holds the receiver's log against
 // the database. All traffic stays on loopback and is bounded in count and time. The report goes to
 // docs/reliability.md.
+//
+// It knows the service from outside: the program, the API, the tables, and the domain's table of moves.
 package main
 
 import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"os/signal"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/genevadrive/genevadrive/internal/testenv"
@@ -19,9 +22,11 @@ import (
 
 // options are what the command line says.
 type options struct {
-	short  bool   // a few minutes' selection with less load, for CI
-	only   string // run the rows whose name contains it
-	report string // file to write, "" for none
+	short    bool   // less of each row, for CI
+	only     string // run the rows whose name contains one of these, separated by commas
+	report   string // file to write, "" for none
+	old      string // the revision that the rolling restart begins with, "" to choose one
+	parallel int    // rows at once
 }
 
 func main() {
@@ -34,38 +39,40 @@ func main() {
 	}
 	var o options
 	flag.BoolVar(&o.short, "short", false, "run less of each row, in about two minutes")
-	flag.StringVar(&o.only, "only", "", "run only the rows whose name contains this")
+	flag.StringVar(&o.only, "only", "", "run only the rows whose name contains one of these words, separated by commas")
 	flag.StringVar(&o.report, "report", "", "write the report to this file")
+	flag.StringVar(&o.old, "old", "", "the revision the rolling restart begins with (the newest tag, else the one before the last migration)")
+	flag.IntVar(&o.parallel, "parallel", 3, "how many rows run at once; those that measure times run alone, unless -short")
 	flag.Parse()
 	os.Exit(run(o))
 }
 
-// run runs the rows one after another and gives the exit status.
+// run runs the rows and gives the exit status.
 func run(o options) int {
 	program := testenv.NewProgram("chaos")
 	defer program.Close()
-	binary := filepath.Join(program.TempDir(), "genevadrive")
-	if out, err := exec.Command("go", "build", "-o", binary, "./cmd/server").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "chaos: the server does not build: %v\n%s", err, out)
+	r := &runner{options: o, builds: newBuilds(program.TempDir(), o.old)}
+	stopped := make(chan os.Signal, 1)
+	signal.Notify(stopped, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-stopped
+		r.abandon()
+		program.Close()
+		os.Exit(1)
+	}()
+	if _, err := r.builds.current(); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
 		return 1
 	}
+	findings := r.run(selected(rows(o.short), o.only))
 	status := 0
-	var findings []finding
-	for _, row := range rows(o.short) {
-		if !strings.Contains(row.name, o.only) {
-			continue
-		}
-		started := time.Now()
-		f := runRow(program, binary, row)
-		f.took = time.Since(started).Round(time.Second)
-		fmt.Println(f.line())
-		findings = append(findings, f)
-		if !f.holds {
+	for _, f := range findings {
+		if f.verdict != holds {
 			status = 1
 		}
 	}
 	if o.report != "" {
-		if err := writeReport(o.report, findings); err != nil {
+		if err := writeReport(o, findings); err != nil {
 			fmt.Fprintln(os.Stderr, "chaos:", err)
 			return 1
 		}
@@ -73,32 +80,45 @@ func run(o options) int {
 	return status
 }
 
-// row is one experiment.
-type row struct {
-	name     string
-	database string // postgres, mysql or sqlite
-	servers  int
-	load     string // for the report
-	must     string // for the report
-	run      func(*system) error
+func selected(all []row, only string) []row {
+	if only == "" {
+		return all
+	}
+	var list []row
+	for _, r := range all {
+		for word := range strings.SplitSeq(only, ",") {
+			if strings.Contains(r.name+" "+r.database, word) {
+				list = append(list, r)
+				break
+			}
+		}
+	}
+	return list
 }
 
-// runRow gives a row a system of its own. Whatever goes wrong is a finding, never the end of the run.
-func runRow(program *testenv.Program, binary string, r row) (f finding) {
-	f = finding{row: r}
-	defer func() {
-		if p := recover(); p != nil {
-			f.seen, f.holds = fmt.Sprint("could not be run: ", p), false
-		}
-	}()
-	s := newSystem(program, binary, r)
-	defer s.close()
-	err := r.run(s)
-	f.seen = s.summary()
-	if err != nil {
-		f.seen = err.Error() + "; " + f.seen
-		return f
+// runner runs rows, some of them at once.
+type runner struct {
+	options options
+	builds  *builds
+	until   time.Time // when the run is given up
+
+	mu      sync.Mutex
+	systems map[*system]bool // those that run
+	closed  bool
+	leaks   leakFigures
+	secrets secretFigures
+}
+
+// abandon ends every process of every row.
+func (r *runner) abandon() {
+	r.mu.Lock()
+	r.closed = true
+	var list []*system
+	for s := range r.systems {
+		list = append(list, s)
 	}
-	f.holds = true
-	return f
+	r.mu.Unlock()
+	for _, s := range list {
+		s.close()
+	}
 }

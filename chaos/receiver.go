@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -18,8 +20,10 @@ type entry struct {
 	ID       string    `json:"id"` // webhook-id: the step execution
 	Workflow string    `json:"workflow"`
 	Step     string    `json:"step"`
-	Attempt  string    `json:"attempt"`
+	Attempt  int       `json:"attempt"`
 	Due      time.Time `json:"due"`
+	Status   int       `json:"status"`          // of the answer
+	Token    string    `json:"token,omitempty"` // of the callback
 }
 
 // serveReceiver is the receiver's own process: it appends each delivery to the file and syncs it before it
@@ -53,24 +57,58 @@ type deliveryLog struct {
 	writing bool
 }
 
+// ServeHTTP takes a delivery. The query of its URL says how: see manner. Its answer leaves the attempt's
+// number in the workflow's data under the step's name, so that the data tell which answer was applied.
 func (l *deliveryLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	at := time.Now().UTC()
 	var body struct {
 		Data struct {
 			StepExecution struct {
 				ScheduledFor time.Time `json:"scheduled_for"`
 			} `json:"step_execution"`
+			Callback struct{ Token string }
 		}
 	}
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	err := l.append(entry{At: time.Now().UTC(), ID: r.Header.Get("webhook-id"), Workflow: r.Header.Get("genevadrive-workflow-id"),
-		Step: r.Header.Get("genevadrive-step"), Attempt: r.Header.Get("genevadrive-attempt"), Due: body.Data.StepExecution.ScheduledFor})
+	query := r.URL.Query()
+	think, _ := time.ParseDuration(query.Get("think")) // 0 without one
+	failing, _ := strconv.ParseFloat(query.Get("fail"), 64)
+	attempt, err := strconv.Atoi(r.Header.Get("genevadrive-attempt"))
 	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	e := entry{At: at, ID: r.Header.Get("webhook-id"), Workflow: r.Header.Get("genevadrive-workflow-id"),
+		Step: r.Header.Get("genevadrive-step"), Attempt: attempt, Due: body.Data.StepExecution.ScheduledFor,
+		Status: http.StatusOK, Token: body.Data.Callback.Token}
+	switch {
+	case rand.Float64() < failing:
+		e.Status = http.StatusInternalServerError
+	case query.Get("later") == "true" && e.Token != "":
+		e.Status = http.StatusAccepted
+	}
+	if err := l.append(e); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	if think > 0 {
+		select {
+		case <-time.After(think/2 + rand.N(think/2+1)):
+		case <-r.Context().Done():
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(e.Status)
+	if e.Status == http.StatusOK {
+		_ = json.NewEncoder(w).Encode(map[string]any{"data": map[string]string{e.Step: applied(e.ID, e.Attempt)}})
 	}
 }
+
+// applied is what the answer to an attempt leaves in the workflow's data.
+func applied(execution string, attempt int) string { return fmt.Sprintf("%s#%d", execution, attempt) }
 
 func (l *deliveryLog) append(e entry) error {
 	line, err := json.Marshal(e)

@@ -2,13 +2,10 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
+	"encoding/base64"
 	"fmt"
-	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,71 +13,116 @@ import (
 	"sync"
 	"time"
 
+	"github.com/genevadrive/genevadrive/internal/netfault"
 	"github.com/genevadrive/genevadrive/internal/testenv"
+	"github.com/genevadrive/genevadrive/persistence"
 )
 
+// The secrets of a run. They are searched for wherever they must not be.
 const (
-	webhookSecret = "whsec_Y2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtY2hhb3M="
-	secretKey     = "6368616f732d6368616f732d6368616f732d6368616f732d6368616f732d6368"
+	webhookKey  = "canary-webhook-secret-of-the-chaos-run"
+	secretKey   = "canary-secret-key-chaos-32-bytes"
+	endpointKey = "canary-endpoint-secret-of-the-chaos-run"
+	apiKey      = "canary-api-key-of-the-chaos-run"
 )
+
+func whsec(key string) string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(key)) }
 
 // system is what one row runs on: a database, Redis, a receiver and the servers.
 type system struct {
 	row      row
-	program  *testenv.Program // of this row alone
-	binary   string
+	runner   *runner
+	program  tb
 	dir      string
 	database *testenv.Server // nil: SQLite
 	redis    *testenv.Server // nil: SQLite
-	url      string          // of the database
+	proxy    *netfault.Proxy // between servers and database; nil: none
+	url      string          // of the database, past the proxy
 	receiver string          // its address
 	log      string          // its file
 	servers  []*server
 	http     *http.Client
+	store    *persistence.Store // to judge by; it sees the database past the proxy
 
-	mu    sync.Mutex
-	notes []string // for the report
+	handBacks bool // its servers are stopped in order, and may hand steps back
+
+	mu       sync.Mutex
+	closed   bool
+	notes    []string // for the report
+	faults   []fault
+	bad      []string // the bodies of error answers
+	failed   int      // requests that met a 5xx or no answer
+	secrets  []string // that came up during the run: callback tokens
+	baseline []figures
 }
 
-// newSystem starts everything. It panics with what could not be started; runRow reports it.
-func newSystem(parent *testenv.Program, binary string, r row) *system {
-	s := &system{row: r, program: testenv.NewProgram("chaos"), binary: binary, http: &http.Client{Timeout: 20 * time.Second,
-		Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+// fault is a time in which something was broken on purpose.
+type fault struct{ from, to time.Time }
+
+// start starts everything. It panics with what could not be started.
+func (s *system) start() {
+	s.http = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 128}}
 	s.dir = s.program.TempDir()
 	s.log = filepath.Join(s.dir, "deliveries.jsonl")
-	switch r.database {
+	switch s.row.database {
 	case "postgres":
 		s.database = testenv.StartPostgres(s.program)
-		s.url = s.database.URL
 	case "mysql":
 		s.database = testenv.StartMariaDB(s.program)
-		s.url = s.database.URL
 	default:
 		s.url = "sqlite:" + filepath.Join(s.dir, "chaos.db")
 	}
 	if s.database != nil {
+		s.url = s.database.URL
 		s.redis = testenv.StartRedis(s.program)
-		if out, err := s.command("migrate", "up").CombinedOutput(); err != nil {
-			panic(fmt.Sprintf("migrate up: %v\n%s", err, out))
+		program, err := s.runner.builds.current()
+		if err != nil {
+			s.program.Fatalf("%v", err)
+		}
+		if out, err := s.command(program, s.url, "migrate", "up").CombinedOutput(); err != nil {
+			s.program.Fatalf("migrate up: %v\n%s", err, out)
 		}
 	}
 	s.startReceiver()
-	for i := range r.servers {
-		s.servers = append(s.servers, &server{system: s, number: i + 1, addr: fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(s.program))})
+	for i := range s.row.servers {
+		s.servers = append(s.servers, s.newServer(i+1))
 	}
-	for _, srv := range s.servers {
-		if err := srv.start(); err != nil {
-			panic(err)
+	for _, v := range s.servers {
+		if err := v.start(); err != nil {
+			s.program.Fatalf("%v", err)
 		}
 	}
-	return s
+	s.openStore()
 }
 
-func (s *system) close() {
-	for _, srv := range s.servers {
-		srv.kill()
+// behindProxy is the database's URL as the servers have it.
+func (s *system) behindProxy() string {
+	if !s.row.proxied {
+		return s.url
 	}
-	s.program.Close()
+	u, err := url.Parse(s.url)
+	if err != nil {
+		s.program.Fatalf("%v", err)
+	}
+	if s.proxy == nil {
+		s.proxy = netfault.Start(s.program, u.Host)
+	}
+	u.Host = s.proxy.Addr
+	return u.String()
+}
+
+// close ends every process of the row. It may be called twice.
+func (s *system) close() {
+	s.mu.Lock()
+	closed := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	for _, v := range s.servers {
+		v.kill()
+	}
+	if !closed {
+		s.program.Close()
+	}
 }
 
 // note adds a figure to the report.
@@ -93,15 +135,28 @@ func (s *system) note(format string, args ...any) {
 func (s *system) summary() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return strings.Join(s.notes, ", ")
+	return strings.Join(s.notes, "; ")
 }
 
-// command is the server's program with the settings of this system.
-func (s *system) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(s.binary, args...)
+// broken notes that something was broken on purpose from a moment until now.
+func (s *system) broken(from time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, fault{from, time.Now()})
+}
+
+// command is a program of the service with the settings of this system.
+func (s *system) command(program, database string, args ...string) *exec.Cmd {
+	level := "warn"
+	if s.row.verbose {
+		level = "debug"
+	}
+	cmd := exec.Command(program, args...)
 	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "GENEVADRIVE_DATABASE_URL="+s.url, "GENEVADRIVE_WEBHOOK_SECRETS="+webhookSecret,
-		"GENEVADRIVE_SECRET_KEY="+secretKey, "GENEVADRIVE_LOG_LEVEL=warn", "GENEVADRIVE_CONCURRENCY=32")
+	cmd.Env = append(os.Environ(), "GENEVADRIVE_DATABASE_URL="+database, "GENEVADRIVE_WEBHOOK_SECRETS="+whsec(webhookKey),
+		"GENEVADRIVE_SECRET_KEY="+base64.StdEncoding.EncodeToString([]byte(secretKey)),
+		"GENEVADRIVE_API_KEYS=chaos:"+apiKey, "GENEVADRIVE_LOG_LEVEL="+level, "GENEVADRIVE_CONCURRENCY=64",
+		"OTEL_SDK_DISABLED=true")
 	if s.redis != nil {
 		cmd.Env = append(cmd.Env, "GENEVADRIVE_REDIS_URL="+s.redis.URL)
 	}
@@ -111,143 +166,28 @@ func (s *system) command(args ...string) *exec.Cmd {
 func (s *system) startReceiver() {
 	self, err := os.Executable()
 	if err != nil {
-		panic(err)
+		s.program.Fatalf("%v", err)
 	}
 	cmd := exec.Command(self, "receiver", s.log)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		panic(err)
+		s.program.Fatalf("%v", err)
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		panic(err)
+		s.program.Fatalf("%v", err)
 	}
 	if err := cmd.Start(); err != nil {
-		panic(err)
+		s.program.Fatalf("the receiver: %v", err)
 	}
 	s.program.Cleanup(func() {
-		_ = stdin.Close()
+		_ = stdin.Close() // it ends with its input
 		_ = cmd.Wait()
 	})
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		panic(err)
+		s.program.Fatalf("the receiver: %v", err)
 	}
 	s.receiver = strings.TrimSpace(line)
-}
-
-// server is one server process, which may be killed and started again on the same address.
-type server struct {
-	system *system
-	number int
-	addr   string
-
-	mu  sync.Mutex
-	cmd *exec.Cmd
-}
-
-// start starts the process and waits until it answers.
-func (v *server) start() error {
-	cmd := v.system.command("serve")
-	cmd.Env = append(cmd.Env, "GENEVADRIVE_ADDR="+v.addr)
-	output, err := os.OpenFile(v.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer output.Close()
-	cmd.Stdout, cmd.Stderr = output, output
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	v.mu.Lock()
-	v.cmd = cmd
-	v.mu.Unlock()
-	return v.awaitReady(30 * time.Second)
-}
-
-func (v *server) awaitReady(patience time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for {
-		resp, err := v.system.http.Get("http://" + v.addr + "/readyz")
-		if err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("server %d is not ready after %s (%v); its log ends with %q", v.number, patience, err, v.lastWords())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// lastWords is the end of the server's log.
-func (v *server) lastWords() string {
-	text, err := os.ReadFile(v.logPath())
-	if err != nil {
-		return err.Error()
-	}
-	return string(text[max(0, len(text)-500):])
-}
-
-func (v *server) logPath() string {
-	return filepath.Join(v.system.dir, fmt.Sprintf("server%d.log", v.number))
-}
-
-// signal sends a signal to the process.
-func (v *server) signal(sig os.Signal) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.cmd == nil {
-		return errors.New("the server does not run")
-	}
-	return v.cmd.Process.Signal(sig)
-}
-
-// kill ends the process without warning; it may be dead already.
-func (v *server) kill() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.cmd != nil {
-		_ = v.cmd.Process.Kill()
-		_ = v.cmd.Wait()
-		v.cmd = nil
-	}
-}
-
-// call sends a request to one of the servers and reads a JSON answer into out. It gives the status, 0 if no
-// answer came.
-func (s *system) call(v *server, method, path, key string, body, out any) (int, error) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return 0, err
-	}
-	req, err := http.NewRequest(method, "http://"+v.addr+path, bytes.NewReader(data))
-	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if key != "" {
-		req.Header.Set("Idempotency-Key", key)
-	}
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, err
-	}
-	if resp.StatusCode >= 300 {
-		return resp.StatusCode, fmt.Errorf("%s %s: %d %.300s", method, path, resp.StatusCode, text)
-	}
-	if out == nil {
-		return resp.StatusCode, nil
-	}
-	return resp.StatusCode, json.Unmarshal(text, out)
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"testing"
 	"time"
 )
 
@@ -20,6 +19,12 @@ const (
 	LoseRequest       // the COMMIT never reaches the server
 	LoseReply         // the server commits, but the client never hears of it
 )
+
+// TB is what the package needs of a testing.TB; a program that is not a test has one of its own.
+type TB interface {
+	Cleanup(func())
+	Fatalf(format string, args ...any)
+}
 
 // Proxy forwards connections to one address.
 type Proxy struct {
@@ -34,11 +39,11 @@ type Proxy struct {
 	conns   map[net.Conn]struct{}
 }
 
-// Start starts a proxy to a host:port; it ends with the test.
-func Start(t testing.TB, target string) *Proxy {
+// Start starts a proxy to a host:port; it ends with the test or program.
+func Start(t TB, target string) *Proxy {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("the proxy cannot listen: %v", err)
 	}
 	p := &Proxy{Addr: listener.Addr().String(), target: target, conns: map[net.Conn]struct{}{}}
 	t.Cleanup(func() {

@@ -13,43 +13,44 @@ const (
 	commitTimeout = 30 * time.Second
 )
 
-// committer gathers decisions into common transactions. It never waits for company: a decision that finds a
-// free lane commits at once and alone; those that arrive while all lanes are busy go together with the next
-// commit (DESIGN section 4, "Commit directly when nobody waits").
-type committer struct {
-	store *persistence.Store
+// committer gathers decisions of one kind, or creates, into common transactions. It never waits for company: one
+// that finds a free lane commits at once and alone; those that arrive while all lanes are busy go together with
+// the next commit (DESIGN section 4, "Commit directly when nobody waits").
+type committer[O, R any] struct {
 	lanes int             // commits at once
 	base  context.Context // of the commits; they end with it
+	apply func(ctx context.Context, ops []O, done func(i int, result R))
 	told  func(decisions int)
 
 	mu      sync.Mutex
 	busy    int
-	waiting []*pendingOp
+	waiting []*pending[O, R]
 }
 
-type pendingOp struct {
-	op     persistence.Op
-	result persistence.Result
+// pending is one decision on its way.
+type pending[O, R any] struct {
+	op     O
+	result R
 	done   chan struct{}
 }
 
-func newCommitter(store *persistence.Store, told func(decisions int)) *committer {
+func newCommitter[O, R any](store *persistence.Store, apply func(context.Context, []O, func(int, R)), told func(int)) *committer[O, R] {
 	lanes := 2
 	if store.SingleWriter() {
 		lanes = 1
 	}
-	return &committer{store: store, lanes: lanes, base: context.Background(), told: told}
+	return &committer[O, R]{lanes: lanes, base: context.Background(), apply: apply, told: told}
 }
 
 // do applies one decision and gives its result. It cannot be called off, since the caller could not know
 // then what became of it; it ends within about commitTimeout.
-func (c *committer) do(op persistence.Op) persistence.Result {
-	p := &pendingOp{op: op, done: make(chan struct{})}
+func (c *committer[O, R]) do(op O) R {
+	p := &pending[O, R]{op: op, done: make(chan struct{})}
 	c.mu.Lock()
 	if c.busy < c.lanes {
 		c.busy++
 		c.mu.Unlock()
-		c.commit([]*pendingOp{p})
+		c.commit([]*pending[O, R]{p})
 		c.next()
 		return p.result
 	}
@@ -60,7 +61,7 @@ func (c *committer) do(op persistence.Op) persistence.Result {
 }
 
 // next frees the lane, or hands it to a goroutine that commits whatever has gathered.
-func (c *committer) next() {
+func (c *committer[O, R]) next() {
 	if batch := c.take(); batch != nil {
 		go func() {
 			for batch != nil {
@@ -72,7 +73,7 @@ func (c *committer) next() {
 }
 
 // take gives the decisions to commit next; with none left it frees the lane.
-func (c *committer) take() []*pendingOp {
+func (c *committer[O, R]) take() []*pending[O, R] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := min(len(c.waiting), maxBatch)
@@ -85,15 +86,15 @@ func (c *committer) take() []*pendingOp {
 	return batch
 }
 
-func (c *committer) commit(batch []*pendingOp) {
+func (c *committer[O, R]) commit(batch []*pending[O, R]) {
 	ctx, cancel := context.WithTimeout(c.base, commitTimeout)
 	defer cancel()
 	c.told(len(batch))
-	ops := make([]persistence.Op, len(batch))
+	ops := make([]O, len(batch))
 	for i, p := range batch {
 		ops[i] = p.op
 	}
-	c.store.ApplyBatch(ctx, ops, func(i int, result persistence.Result) {
+	c.apply(ctx, ops, func(i int, result R) {
 		batch[i].result = result
 		close(batch[i].done)
 	})

@@ -67,11 +67,26 @@ type Outcome struct {
 // return_existing (200). Errors: definition_not_found, workflow_exists, invalid_request (fields),
 // data_too_large, idempotency_key_reused, idempotency_in_progress.
 func (e *Engine) Create(ctx context.Context, r CreateRequest) (Outcome, error) {
-	c, err := e.creation(ctx, r, e.planFor)
+	c, err := e.creation(ctx, r)
 	if err != nil {
 		return Outcome{}, err
 	}
-	return c.ended(ctx, e.Store.Create(context.WithoutCancel(ctx), c.op))
+	for {
+		result := e.store(ctx, c.op)
+		if again, err := c.renew(ctx, result.Err); !again {
+			result.Err = err
+			return c.ended(ctx, result)
+		}
+	}
+}
+
+// store makes a workflow, together with others that come at the same time. One with a key may have to wait for
+// the request that came with it first, which must not keep others waiting.
+func (e *Engine) store(ctx context.Context, op persistence.CreateOp) persistence.CreateResult {
+	if op.Key != nil {
+		return e.Store.Create(context.WithoutCancel(ctx), op)
+	}
+	return e.creates.do(op)
 }
 
 // creation is a create on its way: what the store is to do, and what follows once that is done.
@@ -83,12 +98,13 @@ type creation struct {
 	canceled domain.Change // of what was in the way
 }
 
-// creation checks and prepares a create. Its ids are made here, before any transaction.
-func (e *Engine) creation(ctx context.Context, r CreateRequest, planFor func(ctx context.Context, typ string, version int) (*plan, error)) (*creation, error) {
+// creation checks and prepares a create. Its ids are made here, before any transaction. Which version is the
+// newest is known from last time; the transaction makes sure of it.
+func (e *Engine) creation(ctx context.Context, r CreateRequest) (*creation, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	p, err := planFor(ctx, r.Type, r.DefinitionVersion)
+	p, err := e.planFor(ctx, r.Type, r.DefinitionVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +118,7 @@ func (e *Engine) creation(ctx context.Context, r CreateRequest, planFor func(ctx
 		Conflict: r.OnConflict,
 		Key:      r.Key.stored(params.ID, 201),
 		Build: func(now time.Time) (domain.Change, error) {
-			change, err := domain.NewWorkflow(p.Definition, params, now)
+			change, err := domain.NewWorkflow(c.plan.Definition, params, now)
 			return e.stamp(change, now), err
 		},
 		Cancel: func(now time.Time, row persistence.Row) (domain.Change, error) {
@@ -112,10 +128,26 @@ func (e *Engine) creation(ctx context.Context, r CreateRequest, planFor func(ctx
 			return change, err
 		},
 	}
-	if r.DefinitionVersion != 0 { // retention may delete any but the newest
-		c.op.Version = &persistence.Version{Type: p.Type, Version: p.Version}
+	version := &persistence.Version{Type: p.Type, Version: p.Version}
+	if r.DefinitionVersion == 0 {
+		c.op.Newest = version
+	} else {
+		c.op.Version = version // retention may delete any but the newest
 	}
 	return c, nil
+}
+
+// renew takes the newest version anew where that is why the store refused; the create is worth trying again then.
+func (c *creation) renew(ctx context.Context, refusal error) (again bool, err error) {
+	if !errors.Is(refusal, persistence.ErrNotNewest) {
+		return false, refusal
+	}
+	c.e.plans.forgetNewest(c.plan.Type, c.plan.Version)
+	if c.plan, err = c.e.planFor(ctx, c.plan.Type, 0); err != nil {
+		return false, err
+	}
+	c.op.Newest = &persistence.Version{Type: c.plan.Type, Version: c.plan.Version}
+	return true, nil
 }
 
 // ended tells of what the store has done, lets what is due start, and gives the answer.
@@ -161,14 +193,10 @@ func (r *CreateRequest) check() error {
 	return nil
 }
 
-// planFor gives the plan of a version, 0 meaning the newest.
+// planFor gives the plan of a version, 0 meaning the one that was the newest when it was last asked for.
 func (e *Engine) planFor(ctx context.Context, typ string, version int) (*plan, error) {
 	if version == 0 {
-		newest, err := e.Store.NewestVersion(ctx, typ)
-		if err != nil {
-			return nil, err
-		}
-		version = newest
+		return e.plans.newest(ctx, typ)
 	}
 	return e.plans.get(ctx, typ, version)
 }

@@ -33,12 +33,11 @@ func (k *IdempotencyKey) Member(i int) *IdempotencyKey {
 // the whole: idempotency_key_reused, and unavailable if nothing could be done at all.
 func (e *Engine) CreateBatch(ctx context.Context, requests []CreateRequest) ([]Outcome, []error, error) {
 	outcomes, faults := make([]Outcome, len(requests)), make([]error, len(requests))
-	planFor := e.plansOnce()
 	var ops []persistence.CreateOp
 	var calls []*creation
 	var places []int
 	for i, r := range requests {
-		c, err := e.creation(ctx, r, planFor)
+		c, err := e.creation(ctx, r)
 		if err != nil {
 			faults[i] = err
 			continue
@@ -51,9 +50,21 @@ func (e *Engine) CreateBatch(ctx context.Context, requests []CreateRequest) ([]O
 		}
 		return nil, nil, err
 	}
-	for at, result := range e.Store.CreateBatch(context.WithoutCancel(ctx), ops) {
-		i := places[at]
-		outcomes[i], faults[i] = calls[at].ended(ctx, result)
+	for len(ops) > 0 {
+		var late []int
+		for at, result := range e.Store.CreateBatch(context.WithoutCancel(ctx), ops) {
+			again, err := calls[at].renew(ctx, result.Err)
+			if again {
+				late = append(late, at)
+				continue
+			}
+			result.Err = err
+			outcomes[places[at]], faults[places[at]] = calls[at].ended(ctx, result)
+		}
+		ops, calls, places = pick(ops, late), pick(calls, late), pick(places, late)
+		for i := range ops {
+			ops[i] = calls[i].op
+		}
 	}
 	return outcomes, faults, unavailableAll(faults)
 }
@@ -81,20 +92,11 @@ func unavailableAll(faults []error) error {
 	return faults[0]
 }
 
-// plansOnce is planFor that looks for each version once: a batch has few types and many members.
-func (e *Engine) plansOnce() func(ctx context.Context, typ string, version int) (*plan, error) {
-	type found struct {
-		plan *plan
-		err  error
+// pick gives the chosen ones of a list.
+func pick[T any](list []T, chosen []int) []T {
+	picked := make([]T, len(chosen))
+	for i, at := range chosen {
+		picked[i] = list[at]
 	}
-	known := map[planKey]found{}
-	return func(ctx context.Context, typ string, version int) (*plan, error) {
-		key := planKey{typ, version}
-		f, ok := known[key]
-		if !ok {
-			f.plan, f.err = e.planFor(ctx, typ, version)
-			known[key] = f
-		}
-		return f.plan, f.err
-	}
+	return picked
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func TestABatchStartsWhatItMakes(t *testing.T) {
 		waits, dated, versioned, unknown := member("Now", "waits"), member("Now", "dated"), member("Later", "v1"), member("Later", "v9")
 		waits.Wait, dated.At, versioned.DefinitionVersion, unknown.DefinitionVersion = &hour, &at, 1, 9
 		outcomes, got := w.createBatch(e, member("Now", "a"), member("Later", "a"), waits, dated, versioned, unknown,
-			member("Missing", "a"), member("Now", " "), member("Now", "a"), member("Now", "b"))
+			member("Missing", "a"), member("Now", " "), member("Later", "a"), member("Now", "b"))
 		if want := "201, 201, 201, 201, 201, definition_not_found, definition_not_found, invalid_request, workflow_exists, 201"; got != want {
 			t.Errorf("the batch gives %s\nwant            %s", got, want)
 		}
@@ -116,6 +117,33 @@ func TestARepeatedBatch(t *testing.T) {
 		}
 		if n := w.counts("Slow"); n != "canceled 2, paused 2, ready 2" {
 			t.Errorf("there are %s", n)
+		}
+	})
+}
+
+// TestANewVersionIsUsedAtOnce registers versions at one server and creates at another that knows older ones.
+func TestANewVersionIsUsedAtOnce(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		here, elsewhere := w.engine(quiet), w.engine(quiet)
+		if _, err := here.Create(context.Background(), member("Many", "a")); domain.CodeOf(err) != domain.CodeDefinitionNotFound {
+			t.Fatalf("without a definition: %v", err)
+		}
+		for version := 1; version <= 3; version++ {
+			w.define(elsewhere, fmt.Sprintf("type: Many\nallow_multiple: true\nsteps: [{name: step%d, wait: P1D}]", version))
+			var wg sync.WaitGroup
+			for range 12 {
+				wg.Go(func() {
+					out, err := here.Create(context.Background(), member("Many", "a"))
+					if err != nil || out.Workflow.DefinitionVersion != version || out.Workflow.CurrentStepName != fmt.Sprintf("step%d", version) {
+						t.Errorf("the create after version %d gives %+v, %v", version, out.Workflow, err)
+					}
+				})
+			}
+			outcomes, got := w.createBatch(here, member("Many", "a"), member("Many", "b"), member("None", "a"))
+			wg.Wait()
+			if got != "201, 201, definition_not_found" || outcomes[1].Workflow.DefinitionVersion != version {
+				t.Errorf("the batch after version %d gives %s, %+v", version, got, outcomes)
+			}
 		}
 	})
 }

@@ -70,7 +70,8 @@ type Engine struct {
 	Config
 	plans     *planCache
 	endpoints *endpointCache
-	commits   *committer
+	commits   *committer[persistence.Op, persistence.Result]
+	creates   *committer[persistence.CreateOp, persistence.CreateResult]
 	lease     *lease
 	inFlight  *inFlight
 	strays    strays
@@ -94,7 +95,8 @@ func New(cfg Config) *Engine {
 	}
 	e := &Engine{Config: cfg, plans: newPlanCache(cfg.Store), endpoints: newEndpointCache(cfg.Store, cfg.Now), inFlight: newInFlight(),
 		arrivals: make(chan uuid.UUID, maxArrivals)}
-	e.commits = newCommitter(cfg.Store, cfg.Observer.Committed)
+	e.commits = newCommitter(cfg.Store, cfg.Store.ApplyBatch, cfg.Observer.Committed)
+	e.creates = newCommitter(cfg.Store, cfg.Store.CreateTogether, func(int) {})
 	e.lease = newLease(e)
 	return e
 }

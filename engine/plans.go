@@ -60,12 +60,13 @@ type planCache struct {
 	store *persistence.Store
 	mu    sync.RWMutex
 	plans map[planKey]*plan
+	last  map[string]int // by type, the version that was the newest when it was last asked for
 }
 
 const maxCachedPlans = 10_000
 
 func newPlanCache(store *persistence.Store) *planCache {
-	return &planCache{store: store, plans: map[planKey]*plan{}}
+	return &planCache{store: store, plans: map[planKey]*plan{}, last: map[string]int{}}
 }
 
 // cached gives a plan without any I/O, so it may be called inside a transaction's decision.
@@ -86,6 +87,41 @@ func (c *planCache) get(ctx context.Context, typ string, version int) (*plan, er
 		return nil, err
 	}
 	return c.add(stored.Definition), nil
+}
+
+// newest gives the plan of the version that was the newest when it was last asked for: whoever uses it makes
+// sure that it still is. Errors: definition_not_found.
+func (c *planCache) newest(ctx context.Context, typ string) (*plan, error) {
+	c.mu.RLock()
+	version, known := c.last[typ]
+	c.mu.RUnlock()
+	if !known {
+		var err error
+		if version, err = c.store.NewestVersion(ctx, typ); err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		if len(c.last) >= maxCachedPlans {
+			clear(c.last)
+		}
+		c.last[typ] = version
+		c.mu.Unlock()
+	}
+	p, err := c.get(ctx, typ, version)
+	if known && domain.CodeOf(err) == domain.CodeDefinitionNotFound { // superseded so long ago that it is deleted
+		c.forgetNewest(typ, version)
+		return c.newest(ctx, typ)
+	}
+	return p, err
+}
+
+// forgetNewest says that this one is not the newest any more.
+func (c *planCache) forgetNewest(typ string, version int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last[typ] == version {
+		delete(c.last, typ)
+	}
 }
 
 func (c *planCache) add(def *domain.Definition) *plan {

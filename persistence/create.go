@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,8 +18,12 @@ type CreateOp struct {
 	Conflict domain.OnConflict                                   // "" is reject
 	Cancel   func(now time.Time, row Row) (domain.Change, error) // what cancel_existing does to the one in the way
 	Key      *IdempotencyKey                                     // its WorkflowID and Status are those of a new workflow
-	Version  *Version                                            // must be there still, and stays; nil: the newest, which always does
+	Version  *Version                                            // must be there still, and stays; nil: nothing is asked
+	Newest   *Version                                            // must be the newest of its type, else ErrNotNewest; nil: nothing is asked
 }
+
+// ErrNotNewest says that the newest version of the type is another one, or that there is none.
+var ErrNotNewest = errors.New("there is a newer version of the definition")
 
 // CreateResult is what became of a CreateOp: a new workflow in Change, or with return_existing the one that
 // was there.
@@ -38,7 +43,7 @@ const (
 // errConflict says that an open workflow of the type stands for the subject already.
 var errConflict = errors.New("the subject has an open workflow of this type")
 
-// Create makes a workflow. Errors: definition_not_found, workflow_exists with the id of the one in the way, *Replay,
+// Create makes a workflow. Errors: definition_not_found, ErrNotNewest, workflow_exists with the id of the one in the way, *Replay,
 // idempotency_key_reused, idempotency_in_progress, those of Build, ErrUnavailable, ErrUnsavable.
 func (s *Store) Create(ctx context.Context, op CreateOp) CreateResult {
 	c := creation{store: s, op: op}
@@ -137,7 +142,11 @@ func (c *creation) cancelVictim(ctx context.Context, t transaction, save *saving
 	s := c.store
 	c.result.Canceled = nil
 	if c.victim == nil {
-		return s.clockIn(ctx, t)
+		now, newest, err := s.clockAndNewest(ctx, t, []CreateOp{c.op})
+		if err == nil && !newest.has(c.op.Newest) {
+			err = decided{ErrNotNewest}
+		}
+		return now, err
 	}
 	row, now, err := s.lockNewest(ctx, t, *c.victim, nil)
 	if err != nil {
@@ -208,6 +217,50 @@ func (c *creation) remember(ctx context.Context, id uuid.UUID) error {
 		}
 		return t.commit(ctx)
 	})
+}
+
+// newestVersions are the numbers of the newest versions of types.
+type newestVersions map[string]int
+
+func (n newestVersions) has(v *Version) bool { return v == nil || n[v.Type] == v.Version }
+
+// clockAndNewest reads the database's clock, and in the same round trip the newest versions that creates ask for.
+func (s *Store) clockAndNewest(ctx context.Context, t transaction, ops []CreateOp) (now time.Time, newest newestVersions, err error) {
+	var types []string
+	for i := range ops {
+		if v := ops[i].Newest; v != nil && !slices.Contains(types, v.Type) {
+			types = append(types, v.Type)
+		}
+	}
+	newest = newestVersions{}
+	if len(types) > 0 {
+		query, args := s.newestOf(types)
+		err := t.query(ctx, query, args, newRecord(3), func(r *record) error {
+			newest[r.text()] = r.int()
+			now = s.clockOf(r)
+			return r.err
+		})
+		if err != nil || len(newest) > 0 {
+			return now, newest, err
+		}
+	}
+	now, err = s.clockIn(ctx, t)
+	return now, newest, err
+}
+
+// newestOf is the query of the newest versions of types.
+func (s *Store) newestOf(types []string) (query string, args []any) {
+	d := &s.dialect
+	if d.counted {
+		return d.text.newest, []any{types}
+	}
+	for _, typ := range types {
+		args = append(args, typ)
+	}
+	if len(types) == 1 {
+		return d.text.newest, args
+	}
+	return d.newestOf("IN (" + marks(len(types)) + ")"), args
 }
 
 // clockIn reads the database's clock within a transaction.

@@ -37,6 +37,28 @@ func (s *Store) CreateBatch(ctx context.Context, ops []CreateOp) []CreateResult 
 	return results
 }
 
+// CreateTogether makes workflows that have nothing to do with each other, and no keys, in one transaction, and
+// calls done with each one's place and result, once. What cannot share the transaction is made singly after that;
+// it calls done later, from goroutines of its own. done may be called from several goroutines at once.
+func (s *Store) CreateTogether(ctx context.Context, ops []CreateOp, done func(i int, r CreateResult)) {
+	if len(ops) == 1 {
+		done(0, s.Create(ctx, ops[0]))
+		return
+	}
+	c := creations{store: s, ops: ops, results: make([]CreateResult, len(ops)), how: make([]fate, len(ops))}
+	c.settle(c.together(ctx))
+	for i, r := range c.results {
+		switch {
+		case c.how[i] == alone:
+			go func() { done(i, s.Create(context.WithoutCancel(ctx), ops[i])) }()
+		case r.Existing != nil:
+			go func() { s.readExisting(context.WithoutCancel(ctx), c.results[i:i+1]); done(i, c.results[i]) }()
+		default:
+			done(i, r)
+		}
+	}
+}
+
 // creations is one transaction's part of a CreateBatch under way. Until it is over, the Existing of a result
 // has the id alone.
 type creations struct {
@@ -44,19 +66,28 @@ type creations struct {
 	ops     []CreateOp
 	results []CreateResult
 	how     []fate
-	unsure  []CreateResult // of the last commit that was not acknowledged
-	own     uuid.UUID      // a workflow of that commit
+	unsure  *creations // as it was at the last commit that was not acknowledged
+	own     uuid.UUID  // a workflow of that commit
 }
 
 // run makes the workflows. Its error says that going on is no use.
 func (c *creations) run(ctx context.Context) error {
-	err := c.together(ctx)
+	gone := c.settle(c.together(ctx))
+	for i := range c.ops {
+		if c.how[i] == alone {
+			c.results[i] = c.store.Create(ctx, c.ops[i])
+		}
+	}
+	return gone
+}
+
+// settle says what the end of the common transaction is to its members: each has its result then, or is alone.
+// Its error says that going on is no use.
+func (c *creations) settle(err error) (gone error) {
 	switch {
 	case err == nil:
-		c.singly(ctx)
 	case c.unsure == nil && !worthRerun(err) && !errors.As(err, new(decided)):
 		c.fail(nil) // some member's values, or others again and again: alone each gets what is its own
-		c.singly(ctx)
 	default:
 		if c.unsure != nil {
 			err = unavailable(err) // nobody knows yet whether they are there
@@ -97,7 +128,7 @@ func (c *creations) together(ctx context.Context) error {
 
 // remember keeps what a commit that was not acknowledged has done, if it happened.
 func (c *creations) remember() {
-	c.unsure = slices.Clone(c.results)
+	c.unsure = &creations{results: slices.Clone(c.results), how: slices.Clone(c.how)}
 	for i := range c.how {
 		if c.how[i] == saved {
 			c.own = c.results[i].Change.Workflow.ID
@@ -113,7 +144,8 @@ func (c *creations) madeAlready(ctx context.Context) bool {
 	if _, err := c.store.Workflow(ctx, c.own); err != nil {
 		return false
 	}
-	copy(c.results, c.unsure)
+	copy(c.results, c.unsure.results)
+	copy(c.how, c.unsure.how)
 	return true
 }
 
@@ -123,9 +155,9 @@ func (c *creations) fail(err error) {
 		switch {
 		case c.how[i] == refused && c.results[i].Existing == nil:
 		case err == nil:
-			c.how[i] = alone
+			c.how[i], c.results[i] = alone, CreateResult{}
 		default:
-			c.results[i] = CreateResult{Result: Result{Err: shown(err)}}
+			c.how[i], c.results[i] = refused, CreateResult{Result: Result{Err: shown(err)}}
 		}
 	}
 }
@@ -137,15 +169,6 @@ func shown(err error) error {
 		return own.error
 	}
 	return explain(err)
-}
-
-// singly makes the members that are not in the common transaction, in their order.
-func (c *creations) singly(ctx context.Context) {
-	for i := range c.ops {
-		if c.how[i] == alone {
-			c.results[i] = c.store.Create(ctx, c.ops[i])
-		}
-	}
 }
 
 // replays finds the members that an earlier request with the same key has made.
@@ -192,11 +215,11 @@ func (a oneActive) compare(b oneActive) int {
 func (c *creations) once(ctx context.Context) error {
 	s := c.store
 	return s.transact(ctx, func(t transaction) error {
-		now, err := s.clockIn(ctx, t)
+		now, newest, err := s.clockAndNewest(ctx, t, c.ops)
 		if err != nil {
 			return err
 		}
-		wanted, err := c.build(ctx, t, now)
+		wanted, err := c.build(ctx, t, now, newest)
 		if err != nil {
 			return err
 		}
@@ -221,13 +244,17 @@ func (c *creations) once(ctx context.Context) error {
 }
 
 // build asks every member what it wants to be, and gives the subjects that must be free for that.
-func (c *creations) build(ctx context.Context, t transaction, now time.Time) (wanted []oneActive, err error) {
+func (c *creations) build(ctx context.Context, t transaction, now time.Time, newest newestVersions) (wanted []oneActive, err error) {
 	versions := map[Version]error{}
 	for i, op := range c.ops {
 		if c.how[i] == refused {
 			continue
 		}
 		c.how[i], c.results[i] = saved, CreateResult{}
+		if !newest.has(op.Newest) {
+			c.how[i], c.results[i].Err = refused, ErrNotNewest
+			continue
+		}
 		if v := op.Version; v != nil {
 			missing, known := versions[*v]
 			if !known {

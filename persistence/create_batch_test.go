@@ -241,6 +241,34 @@ func TestLostCommitOfABatchOfCreatesIsOneWorkflowEach(t *testing.T) {
 	}
 }
 
+// TestLostCommitOfABatchBeforeAnOutage has the database go away for a while just when nobody knows.
+func TestLostCommitOfABatchBeforeAnOutage(t *testing.T) {
+	def := chain("one")
+	for name, fault := range faultsOfCommit {
+		t.Run(name, func(t *testing.T) {
+			eachFaulty(t, func(t *testing.T, s *Store, p *netfault.Proxy) {
+				over := make(chan struct{})
+				p.Strike(fault)
+				go func() {
+					defer close(over)
+					for tick := time.NewTicker(time.Millisecond); p.Struck() == 0; {
+						<-tick.C
+					}
+					p.Refuse(true)
+					p.Cut()
+					<-time.After(100 * time.Millisecond)
+					p.Refuse(false)
+				}()
+				results := s.CreateBatch(context.Background(), batchOf(def, "a", "b", "a"))
+				<-over
+				if got := each(results); got != "made, made, workflow_exists" || total(t, s) != 2 {
+					t.Errorf("the results are %s, %d workflows: %+v", got, total(t, s), results)
+				}
+			})
+		})
+	}
+}
+
 func TestABatchWithoutADatabaseIsUnavailable(t *testing.T) {
 	def := chain("one")
 	subjects := slices.Repeat([]string{"x"}, maxCreates+1)
@@ -250,6 +278,82 @@ func TestABatchWithoutADatabaseIsUnavailable(t *testing.T) {
 		for i, r := range s.CreateBatch(context.Background(), batchOf(def, subjects...)) {
 			if domain.CodeOf(r.Err) != domain.CodeUnavailable {
 				t.Fatalf("member %d: %v", i, r.Err)
+			}
+		}
+	})
+}
+
+// TestCreatesThatComeTogether has some of them in each other's way: each has its own end.
+func TestCreatesThatComeTogether(t *testing.T) {
+	def := chain("one")
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := context.Background()
+		open := s.Create(ctx, createOp(def, "open")).Change.Workflow.ID
+		ops := batchOf(def, "a", "open", "open", "open", "b", "b", "c", "d")
+		ops[2].Conflict = domain.ConflictReturnExisting
+		ops[3].Conflict = domain.ConflictCancelExisting
+		ops[6].Newest, ops[7].Newest = &Version{Type: "Chain", Version: 1}, nil
+		results := make([]CreateResult, len(ops))
+		var all sync.WaitGroup
+		all.Add(len(ops))
+		s.CreateTogether(ctx, ops, func(i int, r CreateResult) { results[i] = r; all.Done() })
+		all.Wait()
+		if !errors.Is(results[6].Err, ErrNotNewest) {
+			t.Errorf("without a definition: %v", results[6].Err)
+		}
+		results[6] = CreateResult{}
+		want := "made, workflow_exists, existing, made instead, made, workflow_exists, made, made"
+		if got := each(results); got != want {
+			t.Errorf("the results are %s\nwant            %s", got, want)
+		}
+		if r := results[2].Existing; r.Workflow.ID != open || r.Execution == nil {
+			t.Errorf("the existing one is %+v", r)
+		}
+		if n := total(t, s); n != 5 {
+			t.Errorf("%d workflows", n)
+		}
+	})
+}
+
+// TestACreateKnowsTheNewestVersion has versions come in between, alone and among others.
+func TestACreateKnowsTheNewestVersion(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := context.Background()
+		save := func(typ string, steps ...string) int {
+			def := chain(steps...)
+			def.Type = typ
+			stored, _, err := s.SaveDefinition(ctx, def, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return stored.Version
+		}
+		op := func(typ string, version int) CreateOp {
+			op := createOp(chain("one"), uuid.NewString())
+			op.Newest = &Version{Type: typ, Version: version}
+			return op
+		}
+		refusedAs := func(err error) string {
+			if errors.Is(err, ErrNotNewest) {
+				return "old"
+			}
+			return fmt.Sprint(err)
+		}
+		for i := 1; i <= 2; i++ {
+			if v := save("A", fmt.Sprintf("x%d", i)); v != i {
+				t.Fatalf("version %d", v)
+			}
+			save("B", "b")
+			var got []string
+			for v := range 3 {
+				got = append(got, refusedAs(s.Create(ctx, op("A", v)).Err))
+			}
+			for _, r := range s.CreateBatch(ctx, []CreateOp{op("A", 1), op("B", 1), op("A", 2), op("C", 1), op("B", 2)}) {
+				got = append(got, refusedAs(r.Err))
+			}
+			want := map[int]string{1: "old <nil> old <nil> <nil> old old old", 2: "old old <nil> old <nil> <nil> old old"}[i]
+			if strings.Join(got, " ") != want {
+				t.Errorf("with %d versions: %v, want %s", i, got, want)
 			}
 		}
 	})

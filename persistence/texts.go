@@ -12,6 +12,7 @@ type texts struct {
 	lockExecution string // of a workflow that is locked
 	insertKey     string
 	openMany      string // the open workflows of subjects of a type, without allow_multiple; PostgreSQL
+	newest        string // the newest version of one type, on PostgreSQL of any number, and the clock
 	clock         string // "" where the clock is the injected one
 
 	fixed map[string]bool // all of them: each is prepared once for a connection, where that pays
@@ -35,7 +36,11 @@ func (d *dialect) texts() texts {
 	}
 	t.insertKey = d.bind("INSERT INTO " + keysTable +
 		" (scope, idempotency_key, fingerprint, workflow_id, status, created_at) VALUES (?, ?, ?, ?, ?, " + stamp + ")")
-	all := []string{t.lockOne, t.lockWorkflow, t.lockExecution, t.insertKey}
+	t.newest = d.newestOf("= ?")
+	if d.counted {
+		t.newest = d.newestOf("= ANY (?::text[])")
+	}
+	all := []string{t.newest, t.lockOne, t.lockWorkflow, t.lockExecution, t.insertKey}
 	if t.clock != "" {
 		all = append(all, t.clock)
 	}
@@ -83,6 +88,12 @@ func (d *dialect) lockBoth(joined, workflows string) string {
 func (d *dialect) openOf(subjects string) string {
 	return d.bind("SELECT w.subject_id, w.id FROM " + workflowsTable + " AS w WHERE w.type = ? AND w.subject_type = ?" +
 		" AND w.subject_id " + subjects + " AND w.state IN ('ready', 'performing', 'paused') AND NOT w.allow_multiple")
+}
+
+// newestOf is the query of the newest versions of types, given how those are compared, and the clock.
+func (d *dialect) newestOf(types string) string {
+	return d.bind("SELECT d.type, MAX(d.version), " + d.rowClockColumn() + " FROM " + definitionsTable +
+		" AS d WHERE d.type " + types + " GROUP BY d.type")
 }
 
 // rowClockColumn is the clock column of a locking read; where the clock is the injected one there is none to

@@ -151,12 +151,18 @@ func TestDefinitionsOfADirectoryAreRegisteredAtStart(t *testing.T) {
 	s.DefinitionsDir = t.TempDir()
 	writeFile(t, filepath.Join(s.DefinitionsDir, "signup.yaml"), "type: SignupWorkflow\nwebhook: {url: \"http://127.0.0.1:9/\"}\nsteps: [{name: one}]\n")
 	writeFile(t, filepath.Join(s.DefinitionsDir, "notes.txt"), "not a definition")
+	// A child whose file comes before its parent's, and that before its own.
+	writeFile(t, filepath.Join(s.DefinitionsDir, "a.yaml"), "type: Child\nextends: Parent\nsteps: [{name: one}]\n")
+	writeFile(t, filepath.Join(s.DefinitionsDir, "b.json"), `{"type": "Parent", "extends": "Base", "queue": "low", "steps": []}`)
+	writeFile(t, filepath.Join(s.DefinitionsDir, "c.yml"), "type: Base\nwebhook: {url: \"http://127.0.0.1:9/\"}\nsteps: []\n")
 	for range 2 { // the second start changes nothing
 		service := startService(t, s)
-		var d struct{ Version int }
-		service.call(t, http.StatusOK, "GET", "/v1/definitions/SignupWorkflow", "", &d)
-		if d.Version != 1 {
-			t.Errorf("the version is %d, want 1", d.Version)
+		for _, typ := range []string{"SignupWorkflow", "Child", "Parent"} {
+			var d struct{ Version int }
+			service.call(t, http.StatusOK, "GET", "/v1/definitions/"+typ, "", &d)
+			if d.Version != 1 {
+				t.Errorf("the version of %s is %d, want 1", typ, d.Version)
+			}
 		}
 		service.stop(t)
 	}

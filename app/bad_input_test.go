@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -17,11 +18,18 @@ func TestBadInputIsRefusedAlike(t *testing.T) {
 	definition := func(rest string) string {
 		return `{"type": "T", "webhook": {"url": "http://127.0.0.1:9/"}, ` + rest + `}`
 	}
+	wrong := func(expression string) string {
+		return definition(`"cancel_if": [` + strconv.Quote(expression) + `], "steps": [{}]`)
+	}
+	manySubjects := strings.TrimSuffix(strings.Repeat(`"1",`, 1001), ",")
 	subject := `"type": "SignupWorkflow", "subject": {"type": "User", "id": "1"}`
 	testenv.Each(t, func(t *testing.T, _, url string) {
 		service := startService(t, settingsFor(t, url, ""))
 		service.register(t, "http://127.0.0.1:9/", "P1D")
+		service.call(t, 201, "PUT", "/v1/definitions/Parent", `{"type": "Parent", "steps": []}`, &struct{}{})
+		service.call(t, 201, "PUT", "/v1/definitions/Child", `{"type": "Child", "extends": "Parent", "steps": []}`, &struct{}{})
 		kept := service.create(t)
+		execution := service.history(t, kept.ID)[0].ID
 		for _, tc := range []struct {
 			name, method, path, body string
 			status                   int
@@ -55,6 +63,29 @@ func TestBadInputIsRefusedAlike(t *testing.T) {
 			{"an unknown id", "GET", "/v1/workflows/00000000-0000-7000-8000-000000000000", "", 404, "workflow_not_found", ""},
 			{"an unknown step execution", "GET", "/v1/step-executions/00000000-0000-7000-8000-000000000000", "", 404, "step_execution_not_found", ""},
 			{"an unknown step", "POST", "/v1/workflows/" + kept.ID + "/resume", `{"step": "nothing"}`, 409, "invalid_transition", ""},
+			{"a parent that is not there", "PUT", "/v1/definitions/T", definition(`"extends": "Nothing", "steps": [{}]`), 422, "invalid_definition", "#/extends"},
+			{"its own parent", "PUT", "/v1/definitions/T", definition(`"extends": "T", "steps": [{}]`), 422, "invalid_definition", "#/extends"},
+			{"a circle of parents", "PUT", "/v1/definitions/Parent", `{"type": "Parent", "extends": "Child", "steps": []}`, 422, "invalid_definition", "#/extends"},
+			{"an anchor that is not there", "PUT", "/v1/definitions/T", definition(`"steps": [{"name": "a", "after_step": "b"}]`), 422, "invalid_definition", "#/steps/0/after_step"},
+			{"a circle of steps", "PUT", "/v1/definitions/T", definition(`"steps": [{"name": "a", "after_step": "b"}, {"name": "b", "after_step": "a"}]`), 422, "invalid_definition", "#/steps/0/after_step"},
+			{"no expression", "PUT", "/v1/definitions/T", wrong("data.a ="), 422, "invalid_definition", "#/cancel_if/0"},
+			{"an expression of another type", "PUT", "/v1/definitions/T", wrong("1 + 1"), 422, "invalid_definition", "#/cancel_if/0"},
+			{"an unknown variable", "PUT", "/v1/definitions/T", wrong("user.closed"), 422, "invalid_definition", "#/cancel_if/0"},
+			{"an unknown function", "PUT", "/v1/definitions/T", wrong("sleep(10)"), 422, "invalid_definition", "#/cancel_if/0"},
+			{"deep recursion", "PUT", "/v1/definitions/T", wrong(strings.Repeat("(", 500) + "true" + strings.Repeat(")", 500)), 422, "invalid_definition", "#/cancel_if/0"},
+			{"loops in loops", "PUT", "/v1/definitions/T", wrong("data.a.all(x, data.a.all(y, data.a.all(z, x == y)))"), 422, "invalid_definition", "#/cancel_if/0"},
+			{"a long expression", "PUT", "/v1/definitions/T", wrong(strings.Repeat("true && ", 1000) + "true"), 422, "invalid_definition", "#/cancel_if/0"},
+			{"an unknown condition", "PUT", "/v1/definitions/T", definition(`"cancel_if": [{"condition": "x"}], "steps": [{}]`), 422, "invalid_definition", "#/cancel_if/0"},
+			{"a bulk call without a filter", "POST", "/v1/workflows/bulk", `{"verb": "cancel", "filter": {}}`, 422, "empty_filter", ""},
+			{"a bulk call over its limit", "POST", "/v1/workflows/bulk", `{"verb": "cancel", "filter": {"type": ["T"]}, "limit": 1001}`, 422, "invalid_request", "#/limit"},
+			{"a bulk call with an unknown verb", "POST", "/v1/workflows/bulk", `{"verb": "delete", "filter": {"type": ["T"]}}`, 422, "invalid_request", "#/verb"},
+			{"presence of too many", "POST", "/v1/presence", `{"type": "T", "subject_type": "User", "subject_ids": [` + manySubjects + `]}`, 422, "invalid_request", "#/subject_ids"},
+			{"attributes over 256 KiB", "PUT", "/v1/subjects?type=User&id=1", `{"attributes": {"a": "` + strings.Repeat("x", 300_000) + `"}}`, 422, "", ""},
+			{"attributes of 1 MiB", "PUT", "/v1/subjects?type=User&id=1", `{"attributes": {"a": "` + strings.Repeat("x", 1<<20) + `"}}`, 413, "body_too_large", ""},
+			{"attributes that are the subject's own", "PUT", "/v1/subjects?type=User&id=1", `{"attributes": {"id": "2"}}`, 422, "invalid_request", "#/attributes/id"},
+			{"a late answer without a token", "POST", "/v1/step-executions/" + execution + "/complete", `{}`, 401, "unauthorized", ""},
+			{"a speedrun in production", "POST", "/v1/workflows/" + kept.ID + "/speedrun", `{}`, 403, "test_mode_off", ""},
+			{"an endpoint that is not there", "DELETE", "/v1/endpoints/nothing", "", 404, "endpoint_not_found", ""},
 			{"data that is no object", "PATCH", "/v1/workflows/" + kept.ID + "/data", `[]`, 422, "invalid_request", "#"},
 		} {
 			status, body := service.checked(t, tc.method, tc.path, tc.body)
@@ -82,5 +113,39 @@ func TestBadInputIsRefusedAlike(t *testing.T) {
 		if len(list.Items) != 1 {
 			t.Errorf("there are %d workflows", len(list.Items))
 		}
+	})
+}
+
+// TestHostileExpressionsFollowOnException has conditions fail at run time: the workflow is paused with the cause,
+// and nothing is delivered.
+func TestHostileExpressionsFollowOnException(t *testing.T) {
+	t.Parallel()
+	long := strings.TrimSuffix(strings.Repeat("1,", 20_000), ",")
+	testenv.Each(t, func(t *testing.T, _, url string) {
+		r := newReceiver(t, nil)
+		service := startService(t, settingsFor(t, url, ""))
+		for i, expression := range []string{
+			"1 / data.zero == 1",
+			"data.missing",
+			"data.missing.deeper == 1",
+			"data.list",
+			"data.list.all(x, data.list.all(y, x == y))",
+			"string(data.list) == ''",
+		} {
+			typ := fmt.Sprintf("Hostile%d", i)
+			service.call(t, 201, "PUT", "/v1/definitions/"+typ, fmt.Sprintf(`{"webhook": {"url": %q}, "retry": {"max_attempts": 1}, "cancel_if": [%q], "steps": [{"name": "a"}]}`, r.url, expression), &struct{}{})
+			var w workflow
+			service.call(t, 201, "POST", "/v1/workflows", fmt.Sprintf(`{"type": %q, "subject": {"type": "User", "id": "1"}, "data": {"zero": 0, "list": [%s]}}`, typ, long), &w)
+			service.await(t, w.ID, "paused", func(w workflow) bool { return w.State == "paused" })
+			var explained struct {
+				Error struct{ Code, Message string }
+			}
+			service.call(t, 200, "GET", "/v1/workflows/"+w.ID+"/explain", "", &explained)
+			if explained.Error.Code != "condition_error" || !strings.Contains(explained.Error.Message, expression[:8]) {
+				t.Errorf("%s: the error is %+v", expression, explained.Error)
+			}
+			service.wantHistory(t, w.ID, "a failed/failed 1")
+		}
+		r.want(t)
 	})
 }

@@ -56,6 +56,16 @@ func canonicalJSON(tree any) (json.RawMessage, error) {
 	return bytes.TrimSpace(out.Bytes()), nil
 }
 
+// ReadNames gives the type that a document says it is of and the one it extends, "" for what it does not say or
+// cannot be read: whatever is wrong is for ParseDefinition to tell.
+func ReadNames(source []byte, format SourceFormat) (typ, extends string) {
+	tree, _ := readSource(source, format)
+	o, _ := tree.(map[string]any)
+	typ, _ = o["type"].(string)
+	extends, _ = o["extends"].(string)
+	return typ, extends
+}
+
 // SourceFormatOf gives the format of a file by its extension, the dot included.
 func SourceFormatOf(extension string) (SourceFormat, bool) {
 	switch extension {

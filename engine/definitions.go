@@ -45,33 +45,78 @@ func (e *Engine) register(ctx context.Context, typ string, source []byte, format
 	return stored, created, err
 }
 
-// LoadDefinitions registers every .yaml, .yml and .json file of a directory. A file whose content equals any
-// stored version of its type changes nothing, so that servers of two releases do not flip-flop (DESIGN
-// section 6). The error names the file.
+// LoadDefinitions registers every .yaml, .yml and .json file of a directory, parents before their children. A
+// file whose content equals any stored version of its type changes nothing, so that servers of two releases do
+// not flip-flop (DESIGN section 6). The error names the file.
 func (e *Engine) LoadDefinitions(ctx context.Context, dir string) error {
+	files, err := definitionFiles(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		d, created, err := e.register(ctx, "", f.source, f.format, true)
+		if err != nil {
+			return fmt.Errorf("definition %s: %w", f.path, err)
+		}
+		if created {
+			e.Logger.Info("definition registered", "file", f.path, "type", d.Type, "version", d.Version)
+		}
+	}
+	return nil
+}
+
+// definitionFile is a definition in a directory.
+type definitionFile struct {
+	path         string
+	source       []byte
+	format       domain.SourceFormat
+	typ, extends string
+}
+
+// definitionFiles reads the definitions of a directory, in the order of their names but for parents, which come
+// before what extends them.
+func definitionFiles(dir string) ([]definitionFile, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("read the directory of definitions: %w", err)
+		return nil, fmt.Errorf("read the directory of definitions: %w", err)
 	}
+	var files []definitionFile
 	for _, entry := range entries {
 		format, ok := domain.SourceFormatOf(strings.ToLower(filepath.Ext(entry.Name())))
 		if entry.IsDir() || !ok {
 			continue
 		}
-		path := filepath.Join(dir, entry.Name())
-		source, err := os.ReadFile(path)
-		if err != nil {
-			return fmt.Errorf("read the definition: %w", err)
+		f := definitionFile{path: filepath.Join(dir, entry.Name()), format: format}
+		if f.source, err = os.ReadFile(f.path); err != nil {
+			return nil, fmt.Errorf("read the definition: %w", err)
 		}
-		d, created, err := e.register(ctx, "", source, format, true)
-		if err != nil {
-			return fmt.Errorf("definition %s: %w", path, err)
-		}
-		if created {
-			e.Logger.Info("definition registered", "file", path, "type", d.Type, "version", d.Version)
-		}
+		f.typ, f.extends = domain.ReadNames(f.source, format)
+		files = append(files, f)
 	}
-	return nil
+	return parentsFirst(files), nil
+}
+
+// parentsFirst keeps the order of files but for what others extend. In a circle it ends somewhere; registering
+// refuses that.
+func parentsFirst(files []definitionFile) []definitionFile {
+	ordered, given := make([]definitionFile, 0, len(files)), make([]bool, len(files))
+	var give func(i int)
+	give = func(i int) {
+		if given[i] {
+			return
+		}
+		given[i] = true
+		for j := range files {
+			if files[i].extends != "" && files[j].typ == files[i].extends {
+				give(j)
+			}
+		}
+		ordered = append(ordered, files[i])
+	}
+	for i := range files {
+		give(i)
+	}
+	return ordered
 }
 
 // DefinitionVersion gives one version of a definition, 0 meaning the newest. Errors: definition_not_found.

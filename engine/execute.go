@@ -53,7 +53,7 @@ func (e *Engine) work(ctx, runs context.Context) {
 // perform claims the execution of a slot, runs and settles it, and goes on with its successors as long as
 // they are due at once and nobody else wants the slot (DESIGN section 4).
 func (e *Engine) perform(ctx, runs context.Context, slot *queue.Slot) {
-	c := e.claim(ctx, slot.Item, false)
+	c := e.claim(ctx, slot.Item, nil)
 	for started := e.Now(); c != nil; {
 		result, aborted := e.attempt(runs, c)
 		if aborted {
@@ -79,8 +79,9 @@ func sameLane(c *claimed, next *domain.Execution) bool {
 }
 
 // claim takes the execution for this server. It gives nil when there is nothing to do: somebody else has it,
-// it is held or over, or it is early and was put back into the ready list, unless there is a hurry.
-func (e *Engine) claim(ctx context.Context, item queue.Item, hurry bool) *claimed {
+// it is held or over, or it is early and was put back into the ready list. A speedrun (nil: a worker) claims what is early too, and a step that it
+// has answers for without the endpoint that it will not be delivered to.
+func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *claimed {
 	if !e.lease.live() {
 		return nil // the row stays due; whoever has a live lease finds it
 	}
@@ -91,7 +92,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, hurry bool) *claime
 	}
 	var p *plan
 	var written time.Time // the row, last
-	params := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server(), Hurry: hurry}
+	params := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server(), Hurry: by != nil}
 	op := persistence.Op{WorkflowID: item.WorkflowID, ExecutionID: item.ExecutionID,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			var ok bool
@@ -106,6 +107,9 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, hurry bool) *claime
 			if err != nil {
 				return domain.Change{}, err
 			}
+			if missing != nil && by.standsInFor(step) {
+				missing, terms.budget = nil, domain.DefaultWebhookTimeout
+			}
 			params.Budget, written = terms.budget, row.Workflow.UpdatedAt
 			claim, err := domain.Claim(row.Workflow, *row.Execution, params, now)
 			switch {
@@ -113,7 +117,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, hurry bool) *claime
 				return claim, err
 			case missing != nil:
 				return domain.FailUnstarted(row.Workflow, *row.Execution, *missing, now)
-			case terms.moved(item) && !hurry:
+			case terms.moved(item) && by == nil:
 				return domain.Change{}, otherLane{terms.maxInFlight}
 			}
 			return claim, nil

@@ -171,7 +171,7 @@ func (s *speedrun) toTheEnd(ctx context.Context) (stoppedBy string, err error) {
 // is false if somebody else was quicker.
 func (s *speedrun) perform(ctx context.Context, row persistence.Row) bool {
 	item := queue.Item{WorkflowID: s.id, ExecutionID: row.Execution.ID}
-	c := s.e.claim(ctx, item, true)
+	c := s.e.claim(ctx, item, s)
 	if c == nil {
 		return false
 	}
@@ -224,6 +224,11 @@ func (s *speedrun) result(ctx context.Context, stoppedBy string) (SpeedrunResult
 			return out, nil
 		}
 	}
+}
+
+// standsInFor tells whether this speedrun answers a step in its receiver's place.
+func (s *speedrun) standsInFor(step *domain.Step) bool {
+	return s != nil && len(s.answers[step.Name]) > 0
 }
 
 // canned gives the answer that stands in for the step's receiver, nil if the step is to be delivered.

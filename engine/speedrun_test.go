@@ -89,6 +89,8 @@ func TestSpeedrunWithAnswers(t *testing.T) {
 		{"cancel_if", "cancel_if: [\"has(data.stop)\"]\nsteps: [{name: a}, {name: b}]", `{"a": [{"data": {"stop": 1}}]}`, "canceled",
 			[]string{"a completed/completed", "b canceled/canceled"}, `{"stop":1}`},
 		{"no hook either", "hooks: {before_step_starts: {path: /hook}}\nsteps: [{name: a}]", `{"a": [{}]}`, "finished", []string{"a completed/completed"}, "{}"},
+		{"no endpoint either", "steps: [{name: a, webhook: {endpoint: nobody}}, {name: b, webhook: {endpoint: nowhere}}, {name: c, webhook: {endpoint: nowhere}}]",
+			`{"a": [{}], "b": [{}]}`, "paused", []string{"a completed/completed", "b completed/completed", "c failed/failed"}, "{}"},
 		{"pause", "steps: [{name: a}, {name: b}]", `{"a": [{"action": "pause"}]}`, "paused", []string{"a canceled/paused"}, "{}"},
 		{"cancel", "steps: [{name: a}, {name: b}]", `{"a": [{"action": "cancel"}]}`, "canceled", []string{"a canceled/canceled"}, "{}"},
 		{"retries are brought forward", "retry: {max_attempts: 4, initial: PT1H}\nsteps: [{name: a}]", `{"a": [{"action": "fail", "retryable": true}]}`, "paused",

@@ -50,7 +50,7 @@ func (s Stepper) Offered() []queue.Item {
 
 // Claim is the first part of a worker's perform; nil: there is nothing to do.
 func (s Stepper) Claim(ctx context.Context, workflow, execution uuid.UUID) *Hand {
-	return hand(s.claim(ctx, queue.Item{WorkflowID: workflow, ExecutionID: execution, Queue: "default"}, false))
+	return hand(s.claim(ctx, queue.Item{WorkflowID: workflow, ExecutionID: execution, Queue: "default"}, nil))
 }
 
 // Attempt is the second part: the delivery.

@@ -18,6 +18,7 @@ const (
 	housekeepingEvery = time.Minute
 	refillEvery       = 20 * time.Millisecond
 	sweepLimit        = 1000 // of a queue and priority
+	maxLeftAlone      = 9 * sweepLimit
 	maxArrivals       = 4096
 	maxLookup         = 200
 	never             = math.MaxInt64 * time.Nanosecond
@@ -40,12 +41,13 @@ func (e *Engine) sweepDue(ctx context.Context) error {
 	if e.SharedDoorbell && e.Doorbell.Healthy() {
 		ahead = -doorbellGrace
 	}
-	candidates, now, err := e.Store.Due(ctx, e.Queues, ahead, sweepLimit)
+	limit := sweepLimit + int(min(e.leftAlone.Load(), maxLeftAlone)) // so that those do not hide what comes after them
+	candidates, now, err := e.Store.Due(ctx, e.Queues, ahead, limit)
 	if err != nil {
 		return err
 	}
-	e.backlog.Store(len(candidates) >= sweepLimit)
-	e.offer(ctx, candidates, now, doorbellGrace)
+	e.backlog.Store(len(candidates) >= limit)
+	e.leftAlone.Store(int64(e.offer(ctx, candidates, now, doorbellGrace)))
 	return nil
 }
 
@@ -103,14 +105,24 @@ func (e *Engine) listen(ctx context.Context) {
 	}
 }
 
-// offer puts candidates into the ready list. What it did not have, though due for longer than grace, counts as
-// unheard.
-func (e *Engine) offer(ctx context.Context, candidates []persistence.Candidate, now time.Time, grace time.Duration) {
+// offer puts candidates into the ready list, and gives how many it left alone since this server cannot read
+// their definitions. What the list did not have, though due for longer than grace, counts as unheard.
+func (e *Engine) offer(ctx context.Context, candidates []persistence.Candidate, now time.Time, grace time.Duration) (leftAlone int) {
+	unreadable := map[planKey]bool{} // looked up once for all of their steps
 	for _, c := range candidates {
+		key := planKey{c.Type, c.DefinitionVersion}
+		if unreadable[key] {
+			leftAlone++
+			continue
+		}
 		p, err := e.plans.get(ctx, c.Type, c.DefinitionVersion)
 		if err != nil {
-			e.Logger.Warn("step left alone: its definition cannot be read by this server",
-				"type", c.Type, "version", c.DefinitionVersion, "step_execution_id", c.ExecutionID, "error", err)
+			unreadable[key] = true
+			leftAlone++
+			if _, warned := e.warned.LoadOrStore(key, true); !warned {
+				e.Logger.Warn("steps left alone: their definition cannot be read by this server",
+					"type", c.Type, "version", c.DefinitionVersion, "step_execution_id", c.ExecutionID, "error", err)
+			}
 			continue
 		}
 		unheard := now.Sub(c.Due) > grace && !e.Ready.Expects(c.ExecutionID, 0)
@@ -120,6 +132,7 @@ func (e *Engine) offer(ctx context.Context, candidates []persistence.Candidate, 
 			e.Observer.Rescued(RescueUnheard)
 		}
 	}
+	return leftAlone
 }
 
 // sweepLost interrupts executions whose server is dead or whose deadline has passed.

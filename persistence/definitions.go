@@ -60,7 +60,7 @@ func (s *Store) Definitions(ctx context.Context, p Page) ([]Definition, string, 
 	}
 	newest := s.read.NewSelect().ColumnExpr("n.type, MAX(n.version) AS version").TableExpr(definitionsTable+" AS n").
 		Where("n.type > ?", after).GroupExpr("n.type").OrderExpr("n.type").Limit(int64(p.Limit) + 1)
-	found, err := s.definitions(ctx, s.selectDefinitions().
+	found, err := s.listed(ctx, s.selectDefinitions().
 		Join("JOIN (?) AS newest ON newest.type = d.type AND newest.version = d.version", newest).OrderExpr("d.type"))
 	if err != nil {
 		return nil, "", err
@@ -84,7 +84,7 @@ func (s *Store) DefinitionVersions(ctx context.Context, typ string, p Page) ([]D
 		}
 		q.Where("d.version < ?", last)
 	}
-	found, err := s.definitions(ctx, q)
+	found, err := s.listed(ctx, q)
 	if err != nil {
 		return nil, "", err
 	}
@@ -152,19 +152,35 @@ func (s *Store) selectDefinitions() *bun.SelectQuery {
 		TableExpr(definitionsTable + " AS d")
 }
 
+// definitions reads whole definitions; one that cannot be read is an error.
 func (s *Store) definitions(ctx context.Context, q *bun.SelectQuery) ([]Definition, error) {
 	var unreadable error
-	list, err := collect(ctx, q, 6, func(r *record) Definition {
+	list, err := s.readDefinitions(ctx, q, func(_ Definition, err error) { unreadable = errors.Join(unreadable, err) })
+	return list, errors.Join(err, unreadable)
+}
+
+// listed reads definitions for a list. One in a format that only a newer server knows has its type, version
+// and source, but no steps.
+func (s *Store) listed(ctx context.Context, q *bun.SelectQuery) ([]Definition, error) {
+	return s.readDefinitions(ctx, q, func(d Definition, err error) {
+		s.log.Debug("a definition is listed without its steps", "type", d.Type, "version", d.Version, "error", err)
+	})
+}
+
+func (s *Store) readDefinitions(ctx context.Context, q *bun.SelectQuery, unreadable func(Definition, error)) ([]Definition, error) {
+	return collect(ctx, q, 6, func(r *record) Definition {
 		typ, version, format, content, source, created := r.text(), r.int(), r.int(), r.json(), r.json(), r.time()
 		def, err := domain.UnmarshalDefinition(format, content)
 		if err != nil {
-			unreadable = errors.Join(unreadable, fmt.Errorf("version %d of %s: %w", version, typ, err))
-			return Definition{}
+			def = &domain.Definition{}
 		}
 		def.Type, def.Version, def.Source = typ, version, source
-		return Definition{Definition: def, CreatedAt: created}
+		d := Definition{Definition: def, CreatedAt: created}
+		if err != nil {
+			unreadable(d, fmt.Errorf("version %d of %s: %w", version, typ, err))
+		}
+		return d
 	})
-	return list, errors.Join(err, unreadable)
 }
 
 // affected gives how many rows a statement changed.

@@ -122,13 +122,14 @@ func (s *system) backlogRows() error {
 	return nil
 }
 
-// besideRounds measures throughput and latency without and with the backlog, in turn.
+// besideRounds measures throughput and latency without and with the backlog, in turn, in rounds of half the
+// usual size.
 func (s *system) besideRounds(full *system, asleep string) error {
 	var rates [2][]float64
 	var waits [2][]latency
 	for round := range s.bench.rounds + 1 {
 		for i, which := range []*system{s, full} {
-			speed, err := which.throughput(load{})
+			speed, err := which.throughput(load{workflows: s.bench.workflows / 2})
 			if err != nil {
 				return err
 			}

@@ -142,6 +142,18 @@ func (s *system) parallel(n, connections int, do func(*connection) error) error 
 	return errors.Join(append(errs, s.bench.ctx.Err())...)
 }
 
+// delivered waits for the deliveries of so many steps of a type, and fails unless each of them came once, also
+// when all of its workflows have ended.
+func (s *system) delivered(typ string, steps int) ([]delivery, error) {
+	if _, err := s.bench.receiver.each(steps, patience); err != nil {
+		return nil, err
+	}
+	if err := s.allEnded(typ); err != nil {
+		return nil, err
+	}
+	return s.bench.receiver.each(steps, 0)
+}
+
 // allEnded waits until no workflow of a type is open.
 func (s *system) allEnded(typ string) error {
 	c := s.connect(0)

@@ -14,7 +14,7 @@ import (
 const (
 	connections = 16
 	chainSteps  = 3
-	chainEvery  = 10 * time.Millisecond
+	chainEvery  = 20 * time.Millisecond
 	patience    = 90 * time.Second
 )
 
@@ -51,11 +51,8 @@ func (s *system) throughput(l load) (speed, error) {
 	if err := s.parallel(l.workflows, l.connections, func(c *connection) error { return c.create(l.typ, "", nil) }); err != nil {
 		return speed{}, err
 	}
-	list, err := r.each(steps, patience)
+	list, err := s.delivered(l.typ, steps)
 	if err != nil {
-		return speed{}, err
-	}
-	if err := s.allEnded(l.typ); err != nil {
 		return speed{}, err
 	}
 	return speed{
@@ -169,7 +166,7 @@ func latencyOf(list []delivery, sent map[string]int64) (latency, error) {
 	return latency{first: median(first), next: median(next), next99: percentile(next, 0.99)}, nil
 }
 
-// latency creates a workflow every 10 ms over one connection.
+// latency creates a workflow every 20 ms over one connection.
 func (s *system) latency() (latency, error) {
 	r := s.bench.receiver
 	if err := r.empty(); err != nil {
@@ -193,11 +190,8 @@ func (s *system) latency() (latency, error) {
 		}
 		sent[w.ID] = at
 	}
-	list, err := r.each(s.bench.chains*chainSteps, patience)
+	list, err := s.delivered("Chain", s.bench.chains*chainSteps)
 	if err != nil {
-		return latency{}, err
-	}
-	if err := s.allEnded("Chain"); err != nil {
 		return latency{}, err
 	}
 	return latencyOf(list, sent)

@@ -133,7 +133,7 @@ func TestHostileExpressionsFollowOnException(t *testing.T) {
 			"string(data.list) == ''",
 		} {
 			typ := fmt.Sprintf("Hostile%d", i)
-			service.call(t, 201, "PUT", "/v1/definitions/"+typ, fmt.Sprintf(`{"webhook": {"url": %q}, "retry": {"max_attempts": 1}, "cancel_if": [%q], "steps": [{"name": "a"}]}`, r.url, expression), &struct{}{})
+			service.call(t, 201, "PUT", "/v1/definitions/"+typ, fmt.Sprintf(`{"webhook": {"url": %q, "timeout": "PT5S"}, "retry": {"max_attempts": 1}, "cancel_if": [%q], "steps": [{"name": "a"}]}`, r.url, expression), &struct{}{})
 			var w workflow
 			service.call(t, 201, "POST", "/v1/workflows", fmt.Sprintf(`{"type": %q, "subject": {"type": "User", "id": "1"}, "data": {"zero": 0, "list": [%s]}}`, typ, long), &w)
 			service.await(t, w.ID, "paused", func(w workflow) bool { return w.State == "paused" })

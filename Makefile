@@ -62,7 +62,7 @@ vulncheck: ## Look for known vulnerabilities, where their database can be reache
 fuzz: ## Run every fuzz test for FUZZTIME (30s) each
 	@go test -list '^Fuzz' $(PKG) | awk '/^Fuzz/ {names[n++] = $$1} $$1 == "ok" {for (i = 0; i < n; i++) print $$2, names[i]; n = 0}' | \
 	while read -r package name; do \
-		echo "$$package $$name"; go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; done
+		echo "$$package $$name"; go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "$$package" </dev/null; done
 
 fuzz-short: ## Run every fuzz test for 5 s each
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=5s

@@ -114,7 +114,7 @@ func flushAll(s *system, n, times int, grace time.Duration) error {
 	client := redis.NewClient(opts)
 	defer client.Close()
 	over := time.Duration(n) * 1500 * time.Microsecond
-	wait := (over + 5*time.Second).Truncate(time.Second)
+	wait := (2*over + 5*time.Second).Truncate(time.Second)
 	steps := []step{{"name": "waits", "wait": wait.String()}}
 	if err := s.define("Waits", steps, manner{}); err != nil {
 		return err

@@ -27,7 +27,7 @@ demo: ## Run two workflows, with a skip, a reattempt and a cancel_if, and watch 
 	@go run ./examples/demo
 
 test: bin/testservers ## Run every test on real PostgreSQL, MariaDB, Redis and SQLite (PKG=, TESTFLAGS=)
-	@bin/testservers go test -count=1 -timeout 10m $(TESTFLAGS) $(PKG)
+	@bin/testservers go test -count=1 -timeout 25m $(TESTFLAGS) $(PKG)
 
 race: bin/testservers ## The same under the race detector; needs a C compiler
 	@CGO_ENABLED=1 bin/testservers go test -race -count=1 -timeout 30m $(TESTFLAGS) $(PKG)

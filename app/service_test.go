@@ -19,7 +19,7 @@ import (
 const (
 	secret   = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	apiKey   = "0123456789abcdef"
-	patience = 30 * time.Second // for what should take moments
+	patience = time.Minute // for what should take moments
 )
 
 // client calls the API of a running service as a program elsewhere would.

@@ -27,7 +27,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen; it only matters when that does not.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // publicURL is where the engines of tests say that they can be called back.
 const publicURL = "https://geneva.example"

@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what takes a moment.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // language is one of the receivers.
 type language struct {

@@ -19,7 +19,7 @@ import (
 	genevadrive "github.com/genevadrive/genevadrive/sdk/go"
 )
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // connect gives a client of the server that the environment names.
 func connect(t *testing.T) *genevadrive.ClientWithResponses {

@@ -95,6 +95,7 @@ func (b *builds) buildRevision(revision string) error {
 func build(source, program, version string) error {
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-X main.version="+version, "-o", program, "./cmd/server")
 	cmd.Dir = source
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("the server does not build: %w\n%s", err, out)
 	}

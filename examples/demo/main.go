@@ -57,7 +57,7 @@ func demo(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	receiver, err := start(dir, filepath.Join(dir, "receiver"), "PORT=0", secretsVariable+"="+secret)
+	receiver, err := start(dir, filepath.Join(dir, "receiver"), "PORT=0", "WEBHOOK_SECRET="+secret)
 	if err != nil {
 		return err
 	}

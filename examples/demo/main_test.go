@@ -18,8 +18,8 @@ func TestTheDemoTellsWhatTheReceiverSaid(t *testing.T) {
 	s := newStory("", "finished", []string{"send_reminder reattempted", "setup_profile skipped", "send_reminder completed"})
 	s.heard = []string{
 		"2026/01/02 03:04:05 listening",
-		"2026/01/02 03:04:05 signature verified: send_reminder for User 42, attempt 1 -> early",
-		"2026/01/02 03:04:06 signature verified: send_reminder for User 42, attempt 1 -> done",
+		"2026/01/02 03:04:05 signature verified: send_reminder (attempt 1) -> early",
+		"2026/01/02 03:04:06 signature verified: send_reminder (attempt 1) -> done",
 	}
 	if s.hear(execution{ID: "1", StepName: "send_welcome_email"}) {
 		t.Errorf("another step's line was taken: %q", s.told)

@@ -27,6 +27,9 @@ func newSecret(t *testing.T) webhook.Secret {
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
+// unheardOf is a step that no receiver can perform.
+const unheardOf = "unheard_of"
+
 // delivery is one POST, right in every way unless a field says otherwise.
 type delivery struct {
 	id      string
@@ -123,5 +126,17 @@ func (r *receiver) wantStatus(t *testing.T, want int, d delivery) {
 	t.Helper()
 	if status, text := r.send(t, d); status != want {
 		t.Errorf("got %d %s, want %d", status, text, want)
+	}
+}
+
+// wantFailure delivers d and wants to hear that the attempt failed and may be tried again: 500, or the answer fail.
+func (r *receiver) wantFailure(t *testing.T, d delivery) {
+	t.Helper()
+	status, text := r.send(t, d)
+	if status == http.StatusInternalServerError {
+		return
+	}
+	if answer, err := domain.ParseAnswer([]byte(text), nil); status != http.StatusOK || err != nil || answer.Action != domain.ActionFail || !answer.Retryable {
+		t.Errorf("got %d %s (%v), want 500, or the answer fail with retryable", status, text, err)
 	}
 }

@@ -160,22 +160,22 @@ func answersManyAtOnce(t *testing.T, r *receiver) {
 
 func forgetsFailures(t *testing.T, r *receiver) {
 	for name, failure := range map[string]delivery{
-		"an unknown step":   {step: "unheard_of"},
+		"an unknown step":   {step: unheardOf},
 		"no JSON":           {step: "send_reminder", body: "hello"},
 		"JSON of no step":   {step: "send_reminder", body: `{"type":"step.perform"}`},
 		"a list of nothing": {step: "send_reminder", body: `[]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			failure.id = newID()
-			r.wantStatus(t, http.StatusInternalServerError, failure)
+			r.wantFailure(t, failure)
 			r.want(t, domain.ActionComplete, delivery{id: failure.id, step: "send_reminder", attempt: 2})
 		})
 	}
 	t.Run("a crash", func(t *testing.T) {
 		id := newID()
-		r.wantStatus(t, http.StatusInternalServerError, delivery{id: id, step: "crash"})
+		r.wantFailure(t, delivery{id: id, step: unheardOf})
 		r.restart(t)
-		r.want(t, domain.ActionComplete, delivery{id: id, step: "crash", attempt: 2})
+		r.want(t, domain.ActionComplete, delivery{id: id, step: "send_reminder", attempt: 2})
 	})
 	t.Run("the answer fail", func(t *testing.T) {
 		id := newID()

@@ -13,11 +13,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/genevadrive/genevadrive/app"
+	"github.com/genevadrive/genevadrive/webhook"
 )
 
 // The real server runs workflows against every receiver, over a line that is not reliable.
@@ -42,11 +44,11 @@ func TestServerWithEveryReceiver(t *testing.T) {
 				}
 			})
 			t.Run("a bad line", func(t *testing.T) {
-				definition := "type: Hardship\nwebhook: {url: \"" + badLine(t, r.url) + "/geneva\"}\n" +
+				definition := "type: Hardship\nwebhook: {url: \"" + badLine(t, r) + "/geneva\"}\n" +
 					"retry: {max_attempts: 3, initial: PT0.02S, multiplier: 1, max: PT1S}\n" +
-					"steps: [{name: send_welcome_email}, {name: crash}, {name: skip}, {name: cancel}, {name: finish}]\n"
+					"steps: [{name: send_welcome_email}, {name: send_reminder}, {name: skip}, {name: cancel}, {name: finish}]\n"
 				got := api.perform(t, "Hardship", definition)
-				want := run{State: "canceled", Steps: "send_welcome_email completed 2, crash completed 2, skip skipped 1, cancel canceled 2"}
+				want := run{State: "canceled", Steps: "send_welcome_email completed 2, send_reminder completed 2, skip skipped 1, cancel canceled 2"}
 				if got != want {
 					t.Errorf("got  %+v\nwant %+v", got, want)
 				}
@@ -55,11 +57,11 @@ func TestServerWithEveryReceiver(t *testing.T) {
 	}
 }
 
-// badLine stands before a receiver. The first time it changes the body of send_welcome_email on the way there,
-// and loses the answer to cancel on the way back.
-func badLine(t *testing.T, receiver string) string {
+// badLine stands before a receiver. The first time it changes the body of send_welcome_email on the way there, lets the
+// work of send_reminder fail in the receiver, and loses the answer to cancel on the way back.
+func badLine(t *testing.T, receiver *receiver) string {
 	t.Helper()
-	target, err := url.Parse(receiver)
+	target, err := url.Parse(receiver.url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,10 +75,16 @@ func badLine(t *testing.T, receiver string) string {
 		},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("genevadrive-step") == "send_welcome_email" && r.Header.Get("genevadrive-attempt") == "1" {
-			body, _ := io.ReadAll(r.Body)
-			r.Body = io.NopCloser(bytes.NewReader(bytes.Replace(body, []byte(`"42"`), []byte(`"43"`), 1)))
+		body, _ := io.ReadAll(r.Body)
+		switch r.Header.Get("genevadrive-step") + r.Header.Get("genevadrive-attempt") {
+		case "send_welcome_email1":
+			body = bytes.Replace(body, []byte(`"42"`), []byte(`"43"`), 1)
+		case "send_reminder1": // to a step that the receiver cannot perform, rightly signed
+			body = bytes.Replace(body, []byte("send_reminder"), []byte(unheardOf), 1)
+			seconds, _ := strconv.ParseInt(r.Header.Get("webhook-timestamp"), 10, 64)
+			r.Header.Set("webhook-signature", webhook.Sign(r.Header.Get("webhook-id"), time.Unix(seconds, 0), body, receiver.secret))
 		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)

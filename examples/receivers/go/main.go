@@ -6,139 +6,109 @@ package main
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
+type object = map[string]any
+
 type delivery struct {
 	Type string
 	Data struct {
 		Workflow struct {
-			ID      string
-			Subject struct{ Type, ID string }
-			Data    struct{ Answers map[string]json.RawMessage }
+			Data struct{ Answers map[string]object }
 		}
-		StepExecution struct {
-			StepName string `json:"step_name"`
-			Attempt  int
+		Step struct {
+			Name string `json:"step_name"`
 		} `json:"step_execution"`
 	}
 }
 
-// perform does the work of one step and says what happens next. An error means: not done, try again later.
-func perform(d delivery) (answer string, err error) {
-	step := d.Data.StepExecution.StepName
+// perform does the work of one step and says what happens next.
+func perform(d delivery) object {
+	step := d.Data.Step.Name
 	if d.Type != "step.perform" { // a hook, which only asks whether the step may start
-		return `{"action":"complete"}`, nil
+		return object{"action": "complete"}
 	}
-	if canned, ok := d.Data.Workflow.Data.Answers[step]; ok { // to try things out: data {"answers": {"send_reminder": {…}}}
-		return string(canned), nil
+	if answer, ok := d.Data.Workflow.Data.Answers[step]; ok { // to try things out: data {"answers": {"send_reminder": {…}}}
+		return answer
 	}
-	if step == "crash" && d.Data.StepExecution.Attempt == 1 {
-		return "", errors.New("the mail server is away")
+	switch step {
+	case "send_welcome_email", "send_reminder": // an application sends its mail here
+		return object{"action": "complete"}
+	case "complete_onboarding":
+		return object{"action": "complete", "data": object{"onboarded": true}} // data is merged into the workflow's
+	case "reattempt":
+		return object{"action": "reattempt", "wait": "PT5M"}
+	case "skip", "pause", "cancel", "finish":
+		return object{"action": step, "reason": "as the step's name says"}
 	}
-	if answer, ok := answers[step]; ok { // send the mail to d.Data.Workflow.Subject, and so on
-		return answer, nil
-	}
-	return "", fmt.Errorf("this receiver does not know the step %q", step)
-}
-
-// answers by step; an application works them out.
-var answers = map[string]string{
-	"send_welcome_email":  `{"action":"complete"}`,
-	"send_reminder":       `{"action":"complete"}`,
-	"complete_onboarding": `{"action":"complete","data":{"onboarded":true}}`, // data is merged into the workflow's
-	"crash":               `{"action":"complete"}`,
-	"skip":                `{"action":"skip","reason":"not needed"}`,
-	"reattempt":           `{"action":"reattempt","wait":"PT5M"}`,
-	"pause":               `{"action":"pause","reason":"somebody should look at this"}`,
-	"cancel":              `{"action":"cancel","reason":"unsubscribed"}`,
-	"finish":              `{"action":"finish"}`,
-	"fail":                `{"action":"fail","error":{"message":"card declined"},"retryable":true}`,
+	return object{"action": "fail", "error": object{"message": "no such step: " + step}, "retryable": true}
 }
 
 type receiver struct {
 	webhook *standardwebhooks.Webhook
+	stored  *os.Root   // answers by webhook-id. In an application: a table, written in the work's own transaction
 	mu      sync.Mutex // the same id a second time at once waits
-	dir     string     // of the answers. In an application: a table, written in the work's own transaction
 }
 
-// answerOnce gives the stored answer, else the answer of the work, and stores that.
-func (r *receiver) answerOnce(id string, d delivery) (answer string, stored bool, err error) {
+// answerOnce gives the stored answer, else that of the work, and stores it.
+func (r *receiver) answerOnce(id string, body []byte) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	file := filepath.Join(r.dir, fmt.Sprintf("%x.json", sha256.Sum256([]byte(id))))
-	if text, err := os.ReadFile(file); !errors.Is(err, os.ErrNotExist) {
-		return string(text), true, err
+	if text, err := r.stored.ReadFile(id); !errors.Is(err, fs.ErrNotExist) {
+		return text, err
 	}
-	if answer, err = perform(d); err != nil {
-		return "", false, err
+	var d delivery
+	if err := json.Unmarshal(body, &d); err != nil {
+		return nil, err
 	}
-	var said struct{ Action string }
-	if err := json.Unmarshal([]byte(answer), &said); err != nil || said.Action == "fail" {
-		return answer, false, err // a failure is not remembered, so that the next attempt does the work
+	answer := perform(d)
+	text, err := json.Marshal(answer)
+	if err != nil || answer["action"] == "fail" { // a failure is not remembered: the next attempt does the work
+		return text, err
 	}
-	if err := os.WriteFile(file+".new", []byte(answer), 0o644); err != nil {
-		return "", false, err
+	if err := r.stored.WriteFile(id+".new", text, 0o644); err != nil {
+		return nil, err
 	}
-	return answer, false, os.Rename(file+".new", file)
+	return text, r.stored.Rename(id+".new", id)
 }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, 2<<20))
-	if err != nil {
-		http.Error(w, "the body did not arrive whole", http.StatusRequestTimeout)
+	body, _ := io.ReadAll(http.MaxBytesReader(w, req.Body, 2<<20)) // raw; what did not arrive whole does not verify
+	if err := r.webhook.Verify(body, req.Header); err != nil {
+		http.Error(w, err.Error(), http.StatusUnauthorized)
 		return
 	}
-	if err := r.webhook.Verify(body, req.Header); err != nil { // the raw body: not parsed and written anew
-		log.Printf("refused a delivery: %v", err)
-		http.Error(w, "the signature is not valid", http.StatusUnauthorized)
-		return
-	}
-	var d delivery
-	var answer string
-	var stored bool
-	if err = json.Unmarshal(body, &d); err == nil {
-		answer, stored, err = r.answerOnce(req.Header.Get("webhook-id"), d)
-	}
+	text, err := r.answerOnce(req.Header.Get("webhook-id"), body)
 	if err != nil {
-		log.Printf("%s failed: %v", d.Data.StepExecution.StepName, err)
+		log.Print(err)
 		http.Error(w, "the step was not performed", http.StatusInternalServerError)
 		return
 	}
-	note := map[bool]string{true: " (the stored answer: this was done before)"}[stored]
-	log.Printf("signature verified: %s for %s %s, attempt %d -> %s%s", d.Data.StepExecution.StepName,
-		d.Data.Workflow.Subject.Type, d.Data.Workflow.Subject.ID, d.Data.StepExecution.Attempt, answer, note)
+	log.Printf("signature verified: %s (attempt %s) -> %s", req.Header.Get("genevadrive-step"), req.Header.Get("genevadrive-attempt"), text)
 	w.Header().Set("content-type", "application/json")
-	_, _ = io.WriteString(w, answer)
+	_, _ = w.Write(text)
 }
 
 func main() {
-	secret, _, _ := strings.Cut(cmp.Or(os.Getenv("WEBHOOK_SECRET"), os.Getenv("GENEVADRIVE_WEBHOOK_SECRETS")), ",")
-	webhook, err := standardwebhooks.NewWebhook(secret)
-	if err != nil || secret == "" {
-		log.Fatal("set WEBHOOK_SECRET to the server's secret, whsec_… ", err)
-	}
-	dir := cmp.Or(os.Getenv("ANSWERS"), "answers")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		log.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:"+cmp.Or(os.Getenv("PORT"), "9000"))
-	if err != nil {
-		log.Fatal(err)
+	secret, dir := os.Getenv("WEBHOOK_SECRET"), cmp.Or(os.Getenv("ANSWERS"), "answers")
+	webhook, err1 := standardwebhooks.NewWebhook(secret)
+	err2 := os.MkdirAll(dir, 0o755)
+	stored, err3 := os.OpenRoot(dir)
+	listener, err4 := net.Listen("tcp", "127.0.0.1:"+cmp.Or(os.Getenv("PORT"), "9000"))
+	if err := errors.Join(err1, err2, err3, err4); err != nil || secret == "" {
+		log.Fatal(cmp.Or(err, errors.New("set WEBHOOK_SECRET to the server's secret, whsec_…")))
 	}
 	log.Print("listening on http://", listener.Addr())
-	log.Fatal(http.Serve(listener, &receiver{webhook: webhook, dir: dir}))
+	log.Fatal(http.Serve(listener, &receiver{webhook: webhook, stored: stored}))
 }

@@ -35,7 +35,11 @@ func TestVectors(t *testing.T) {
 	if len(file.Vectors) < 20 {
 		t.Fatalf("there are only %d vectors", len(file.Vectors))
 	}
-	dir := t.TempDir()
+	stored, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stored.Close()
 	for _, v := range file.Vectors {
 		synctest.Test(t, func(t *testing.T) {
 			<-time.After(time.Until(time.Unix(v.Now, 0)))
@@ -48,7 +52,7 @@ func TestVectors(t *testing.T) {
 			req.Header.Set("webhook-timestamp", v.Timestamp)
 			req.Header.Set("webhook-signature", v.Signature)
 			w := httptest.NewRecorder()
-			(&receiver{webhook: webhook, dir: dir}).ServeHTTP(w, req)
+			(&receiver{webhook: webhook, stored: stored}).ServeHTTP(w, req)
 			// Whatever is made of the body, only what does not verify gets 401.
 			if verified := w.Code != http.StatusUnauthorized; verified != v.Valid {
 				t.Errorf("%s: answered %d, verified = %v, want %v", v.Name, w.Code, verified, v.Valid)

@@ -7,26 +7,23 @@ declare(strict_types=1);
 set_error_handler(fn (int $level, string $message) => throw new ErrorException($message)); // a warning is a failure too
 
 /** Does the work of one step and says what happens next. An exception means: not done, try again later. */
-function perform(object $delivery): array|object
+function perform(object $delivery): array
 {
-    ['workflow' => $workflow, 'step_execution' => $execution] = (array) $delivery->data;
-    $step = $execution->step_name;
     if ($delivery->type !== 'step.perform') { // a hook, which only asks whether the step may start
         return ['action' => 'complete'];
     }
-    // To try things out: data {"answers": {"send_reminder": {…}}}
-    return $workflow->data->answers->$step ?? match ($step) {
-        'send_welcome_email', 'send_reminder' => ['action' => 'complete'], // send the mail to $workflow->subject
-        'complete_onboarding' => ['action' => 'complete', 'data' => ['onboarded' => true]], // merged into the workflow's
+    $step = $delivery->data->step_execution->step_name;
+    $answers = $delivery->data->workflow->data->answers ?? null; // to try things out: data {"answers": {"send_reminder": {…}}}
+    return (array) ($answers->$step ?? match ($step) {
+        'send_welcome_email', 'send_reminder' => ['action' => 'complete'], // send the mail to $delivery->data->workflow->subject
+        'complete_onboarding' => ['action' => 'complete', 'data' => ['onboarded' => true]], // merged into the workflow's data
         'skip' => ['action' => 'skip', 'reason' => 'not needed'],
         'reattempt' => ['action' => 'reattempt', 'wait' => 'PT5M'],
         'pause' => ['action' => 'pause', 'reason' => 'somebody should look at this'],
         'cancel' => ['action' => 'cancel', 'reason' => 'unsubscribed'],
         'finish' => ['action' => 'finish'],
         'fail' => ['action' => 'fail', 'error' => ['message' => 'card declined'], 'retryable' => true],
-        'crash' => $execution->attempt > 1 ? ['action' => 'complete'] : throw new RuntimeException('the mail server is away'),
-        default => throw new RuntimeException("this receiver does not know the step $step"),
-    };
+    });
 }
 
 /** Standard Webhooks: one of the signatures must be ours, and the timestamp not five minutes off. */
@@ -37,37 +34,34 @@ function verified(string $secret, string $id, string $timestamp, string $signatu
     }
     $key = base64_decode(substr($secret, strlen('whsec_')));
     $ours = 'v1,' . base64_encode(hash_hmac('sha256', "$id.$timestamp.$body", $key, true));
-    $right = array_filter(explode(' ', $signatures), fn ($given) => hash_equals($ours, $given));
-    return $right !== [];
+    return array_filter(explode(' ', $signatures), fn ($given) => hash_equals($ours, $given)) !== [];
 }
 
-/** The stored answer, else the answer of the work. In an application: a table, written in the work's own transaction. */
+/** The stored answer, else that of the work. In an application: a table, written in the work's own transaction. */
 function answer_once(string $directory, string $id, string $body): string
 {
-    is_dir($directory) || mkdir($directory, recursive: true);
-    $lock = fopen("$directory/lock", 'c'); // the same id a second time at once waits here; closed on return
-    flock($lock, LOCK_EX);
-    $file = $directory . '/' . hash('sha256', $id) . '.json';
+    is_dir($directory) || mkdir($directory);
+    flock($lock = fopen("$directory/lock", 'c'), LOCK_EX); // the same id a second time at once waits; released on return
+    $file = "$directory/" . hash('sha256', $id);
     if (is_file($file)) {
         return file_get_contents($file);
     }
-    $answer = (array) perform(json_decode($body, flags: JSON_THROW_ON_ERROR));
-    $text = json_encode($answer, JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE);
-    if ($answer['action'] !== 'fail') { // a failure is not remembered, so that the next attempt does the work
-        file_put_contents("$file.new", $text) === strlen($text) && rename("$file.new", $file) || throw new RuntimeException("cannot write $file");
+    $answer = perform(json_decode($body, flags: JSON_THROW_ON_ERROR));
+    $text = json_encode($answer, JSON_THROW_ON_ERROR);
+    if ($answer['action'] !== 'fail') { // a failure is not remembered: the next attempt does the work
+        file_put_contents("$file.new", $text); // what cannot be written whole is an exception
+        rename("$file.new", $file);
     }
     return $text;
 }
 
 if (PHP_SAPI === 'cli-server') {
-    $secret = explode(',', getenv('WEBHOOK_SECRET') ?: getenv('GENEVADRIVE_WEBHOOK_SECRETS') ?: '')[0];
-    $body = file_get_contents('php://input'); // raw: not parsed and written anew
+    [$secret, $body] = [getenv('WEBHOOK_SECRET') ?: '', file_get_contents('php://input')]; // raw: not parsed and written anew
     [$id, $timestamp, $signatures] = array_map(fn ($name) => $_SERVER["HTTP_WEBHOOK_$name"] ?? '', ['ID', 'TIMESTAMP', 'SIGNATURE']);
     try {
         str_starts_with($secret, 'whsec_') || throw new RuntimeException("set WEBHOOK_SECRET to the server's secret, whsec_…");
         [$status, $text] = verified($secret, $id, $timestamp, $signatures, $body, time())
-            ? [200, answer_once(getenv('ANSWERS') ?: 'answers', $id, $body)]
-            : [401, '{"error": "the signature is not valid"}'];
+            ? [200, answer_once(getenv('ANSWERS') ?: 'answers', $id, $body)] : [401, '{"error": "the signature is not valid"}'];
     } catch (Throwable $error) {
         error_log((string) $error);
         [$status, $text] = [500, '{"error": "the step was not performed"}'];

@@ -25,9 +25,6 @@ def perform(delivery)
   when "cancel" then {action: "cancel", reason: "unsubscribed"}
   when "finish" then {action: "finish"}
   when "fail" then {action: "fail", error: {message: "card declined"}, retryable: true}
-  when "crash"
-    raise "the mail server is away" if execution["attempt"] == 1
-    {action: "complete"}
   else raise "this receiver does not know the step #{step}"
   end
 end
@@ -42,7 +39,7 @@ def verified?(secret, headers, body, now)
   signatures.split(" ").any? { |given| OpenSSL.secure_compare(ours, given) }
 end
 
-# The stored answer, else the answer of the work. In an application: a table, written in the work's own transaction.
+# The stored answer, else that of the work. In an application: a table, written in the work's own transaction.
 def answer_once(store, id, body)
   store.transaction do # one at a time; an exception leaves the file as it was
     next store[id] if store[id]
@@ -54,25 +51,24 @@ def answer_once(store, id, body)
 end
 
 if $PROGRAM_NAME == __FILE__
-  secret = (ENV["WEBHOOK_SECRET"] || ENV["GENEVADRIVE_WEBHOOK_SECRETS"]).to_s.split(",").first.to_s
+  secret, port = ENV["WEBHOOK_SECRET"].to_s, ENV.fetch("PORT", "9000").to_i
   abort "set WEBHOOK_SECRET to the server's secret, whsec_…" unless secret.start_with?("whsec_")
   store = PStore.new(ENV.fetch("ANSWERS", "answers.pstore"), true)
   store.ultra_safe = true # written beside and renamed
-  started = -> { puts "listening on http://127.0.0.1:#{ENV.fetch("PORT", "9000")}"; $stdout.flush }
-  server = WEBrick::HTTPServer.new(BindAddress: "127.0.0.1", Port: ENV.fetch("PORT", "9000").to_i, StartCallback: started)
+  started = -> { $stderr.puts "listening on http://127.0.0.1:#{port}" }
+  server = WEBrick::HTTPServer.new(BindAddress: "127.0.0.1", Port: port, StartCallback: started)
   server.mount_proc "/" do |request, response|
     body = request.body.to_s # raw: not parsed and written anew
     response.content_type = "application/json"
-    if verified?(secret, request, body, Time.now.to_i)
-      response.body = answer_once(store, request["webhook-id"], body)
+    response.status, response.body = if verified?(secret, request, body, Time.now.to_i)
+      [200, answer_once(store, request["webhook-id"], body)]
     else
-      response.status, response.body = 401, '{"error": "the signature is not valid"}'
+      [401, '{"error": "the signature is not valid"}']
     end
-    puts "#{request["genevadrive-step"]} -> #{response.status} #{response.body}"
   rescue StandardError => error
     warn error.full_message
     response.status, response.body = 500, '{"error": "the step was not performed"}'
   end
-  %w[INT TERM].each { |signal| trap(signal) { server.shutdown } }
+  trap("INT") { server.shutdown }
   server.start
 end

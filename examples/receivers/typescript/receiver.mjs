@@ -6,36 +6,29 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { buffer } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 
-/**
- * @typedef {{ action: "complete" | "skip" | "reattempt" | "pause" | "cancel" | "finish" | "fail", wait?: string, at?: string,
- *   reason?: string, data?: object, next?: object, error?: { message: string, backtrace?: string }, retryable?: boolean }} Answer
- * @typedef {{ type: string, data: {
- *   workflow: { id: string, type: string, subject: { type: string, id: string }, data: { answers?: Record<string, Answer> } },
- *   step_execution: { id: string, step_name: string, params: object, attempt: number } } }} Delivery
- */
+/** @typedef {{ action: string, wait?: string, reason?: string, data?: object, error?: { message: string }, retryable?: boolean }} Answer
+ * @typedef {{ type: string, data: { step_execution: { step_name: string },
+ *   workflow: { subject: { type: string, id: string }, data: { answers?: Record<string, Answer> } } } }} Delivery */
 
 /** Does the work of one step and says what happens next. An exception means: not done, try again later.
  * @param {Delivery} delivery @returns {Promise<Answer>} */
 async function perform({ type, data: { workflow, step_execution: execution } }) {
-  const step = execution.step_name;
   if (type !== "step.perform") return { action: "complete" }; // a hook, which only asks whether the step may start
-  const canned = workflow.data.answers?.[step]; // to try things out: data {"answers": {"send_reminder": {…}}}
+  const step = execution.step_name, canned = workflow.data.answers?.[step]; // to try things out: data {"answers": {…}}
   if (canned) return canned;
   switch (step) {
     case "send_welcome_email":
     case "send_reminder": return { action: "complete" }; // send the mail to workflow.subject
-    case "complete_onboarding": return { action: "complete", data: { onboarded: true } }; // merged into the workflow's
+    case "complete_onboarding": return { action: "complete", data: { onboarded: true } }; // merged into the workflow's data
     case "skip": return { action: "skip", reason: "not needed" };
     case "reattempt": return { action: "reattempt", wait: "PT5M" };
     case "pause": return { action: "pause", reason: "somebody should look at this" };
     case "cancel": return { action: "cancel", reason: "unsubscribed" };
     case "finish": return { action: "finish" };
     case "fail": return { action: "fail", error: { message: "card declined" }, retryable: true };
-    case "crash":
-      if (execution.attempt === 1) throw new Error("the mail server is away");
-      return { action: "complete" };
     default: throw new Error(`this receiver does not know the step ${step}`);
   }
 }
@@ -50,17 +43,12 @@ export function verify(secret, headers, body, now) {
   return signatures.split(" ").map((s) => Buffer.from(s)).some((given) => given.length === ours.length && timingSafeEqual(given, ours));
 }
 
-const directory = process.env.ANSWERS ?? "answers"; // in an application: a table, written in the work's own transaction
-/** @type {Map<string, Promise<string>>} */
-const running = new Map(); // the same id a second time at once gets the same answer
-
-/** The stored answer, else the answer of the work.
- * @param {string} id @param {Buffer} body */
-async function answerOnce(id, body) {
-  const file = `${directory}/${createHash("sha256").update(id).digest("hex")}.json`;
+/** The stored answer, else that of the work. In an application: a table, written in the work's own transaction.
+ * @param {string} file @param {Buffer} body */
+async function answerOnce(file, body) {
   if (existsSync(file)) return readFileSync(file, "utf8");
   const answer = await perform(JSON.parse(body.toString()));
-  if (answer.action !== "fail") { // a failure is not remembered, so that the next attempt does the work
+  if (answer.action !== "fail") { // a failure is not remembered: the next attempt does the work
     writeFileSync(`${file}.new`, JSON.stringify(answer));
     renameSync(`${file}.new`, file);
   }
@@ -68,21 +56,19 @@ async function answerOnce(id, body) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const secret = (process.env.WEBHOOK_SECRET || process.env.GENEVADRIVE_WEBHOOK_SECRETS || "").split(",")[0];
+  const { WEBHOOK_SECRET: secret = "", ANSWERS: directory = "answers", PORT: port = "9000" } = process.env;
   if (!secret.startsWith("whsec_")) throw new Error("set WEBHOOK_SECRET to the server's secret, whsec_…");
   mkdirSync(directory, { recursive: true });
+  const running = new Map(); // the same id a second time at once waits for the same answer
   const server = createServer(async (request, response) => {
-    let status = 200, text = "";
+    let status = 401, text = '{"error": "the signature is not valid"}';
     try {
-      const chunks = [];
-      for await (const chunk of request) chunks.push(chunk);
-      const body = Buffer.concat(chunks); // raw: not parsed and written anew
+      const body = await buffer(request); // raw: not parsed and written anew
       if (verify(secret, request.headers, body, Math.floor(Date.now() / 1000))) {
-        const id = String(request.headers["webhook-id"]);
-        const answer = running.get(id) ?? answerOnce(id, body);
-        running.set(id, answer);
-        text = await answer.finally(() => running.delete(id));
-      } else [status, text] = [401, '{"error": "the signature is not valid"}'];
+        const file = `${directory}/${createHash("sha256").update(String(request.headers["webhook-id"])).digest("hex")}`;
+        if (!running.has(file)) running.set(file, answerOnce(file, body).finally(() => running.delete(file)));
+        [status, text] = [200, await running.get(file)];
+      }
     } catch (error) {
       console.error(error);
       [status, text] = [500, '{"error": "the step was not performed"}'];
@@ -90,6 +76,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     console.log(`${request.headers["genevadrive-step"]} -> ${status} ${text}`);
     response.writeHead(status, { "content-type": "application/json" }).end(text);
   });
-  server.listen(Number(process.env.PORT ?? 9000), "127.0.0.1", () =>
-    console.log(`listening on http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`));
+  server.listen(Number(port), "127.0.0.1", () => console.log(`listening on http://127.0.0.1:${port}`));
 }

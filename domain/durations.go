@@ -108,6 +108,6 @@ func FormatDuration(d time.Duration) string {
 	out.Days, d = float64(d/day), d%day
 	out.Hours, d = float64(d/time.Hour), d%time.Hour
 	out.Minutes, d = float64(d/time.Minute), d%time.Minute
-	out.Seconds = d.Seconds()
+	out.Seconds = float64(d) / float64(time.Second) // not d.Seconds(), which adds two floats: 1.7000009999999999
 	return out.String()
 }

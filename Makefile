@@ -10,7 +10,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 #   make test PKG=./engine/ TESTFLAGS='-run Settle -v'
 PKG ?= ./...
 TESTFLAGS ?=
-FUZZTIME ?= 30s
+FUZZSECONDS ?= 30
 
 .PHONY: help build run demo test race lint generate sdk generate-check vulncheck fuzz fuzz-short chaos chaos-short bench bench-short clean
 
@@ -59,13 +59,11 @@ generate-check: ## Fail if make generate or make sdk changes anything
 vulncheck: ## Look for known vulnerabilities, where their database can be reached
 	@internal/tools/vulncheck
 
-fuzz: ## Run every fuzz test for FUZZTIME (30s) each
-	@go test -list '^Fuzz' $(PKG) | awk '/^Fuzz/ {names[n++] = $$1} $$1 == "ok" {for (i = 0; i < n; i++) print $$2, names[i]; n = 0}' | \
-	while read -r package name; do \
-		echo "$$package $$name"; go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "$$package" </dev/null; done
+fuzz: ## Run every fuzz test for FUZZSECONDS (30) each
+	@internal/tools/fuzz $(FUZZSECONDS) $(PKG)
 
 fuzz-short: ## Run every fuzz test for 5 s each
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=5s
+	@internal/tools/fuzz 5 $(PKG)
 
 chaos: ## Break servers, databases and Redis under load, and write what was seen to docs/reliability.md
 	@go build -o bin/chaos ./chaos

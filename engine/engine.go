@@ -77,8 +77,9 @@ type Engine struct {
 	strays    strays
 	arrivals  chan uuid.UUID // what the doorbell rang for
 	backlog   atomic.Bool    // the last sweep did not see all that is due
-	leftAlone atomic.Int64   // due steps whose definitions the last sweep could not read
-	warned    sync.Map       // the planKeys of those that were logged
+	stuck     stuckLanes
+	tried     tried
+	warned    sync.Map // the planKeys of those that were logged
 
 	workers  sync.WaitGroup
 	loops    sync.WaitGroup

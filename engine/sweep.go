@@ -18,7 +18,6 @@ const (
 	housekeepingEvery = time.Minute
 	refillEvery       = 20 * time.Millisecond
 	sweepLimit        = 1000 // of a queue and priority
-	maxLeftAlone      = 9 * sweepLimit
 	maxArrivals       = 4096
 	maxLookup         = 200
 	never             = math.MaxInt64 * time.Nanosecond
@@ -41,14 +40,11 @@ func (e *Engine) sweepDue(ctx context.Context) error {
 	if e.SharedDoorbell && e.Doorbell.Healthy() {
 		ahead = -doorbellGrace
 	}
-	limit := sweepLimit + int(min(e.leftAlone.Load(), maxLeftAlone)) // so that those do not hide what comes after them
-	candidates, now, err := e.Store.Due(ctx, e.Queues, ahead, limit)
-	if err != nil {
-		return err
+	more, err := e.sweepLanes(ctx, e.Queues, ahead, doorbellGrace)
+	if err == nil {
+		e.backlog.Store(more)
 	}
-	e.backlog.Store(len(candidates) >= limit)
-	e.leftAlone.Store(int64(e.offer(ctx, candidates, now, doorbellGrace)))
-	return nil
+	return err
 }
 
 // refill sweeps out of turn while there is a backlog and the ready list runs low, so that a backlog is worked
@@ -66,12 +62,8 @@ func (e *Engine) sweepUnknownQueues(ctx context.Context) error {
 	if err != nil || len(unknown) == 0 {
 		return err
 	}
-	candidates, now, err := e.Store.Due(ctx, unknown, 0, sweepLimit)
-	if err != nil {
-		return err
-	}
-	e.offer(ctx, candidates, now, never)
-	return nil
+	_, err = e.sweepLanes(ctx, unknown, 0, never)
+	return err
 }
 
 // arrive takes a ring of the doorbell. It never blocks; what does not fit the sweep finds.
@@ -105,34 +97,39 @@ func (e *Engine) listen(ctx context.Context) {
 	}
 }
 
-// offer puts candidates into the ready list, and gives how many it left alone since this server cannot read
-// their definitions. What the list did not have, though due for longer than grace, counts as unheard.
-func (e *Engine) offer(ctx context.Context, candidates []persistence.Candidate, now time.Time, grace time.Duration) (leftAlone int) {
+// offer puts candidates into the ready list, and gives how many that took. What it did not have, though due for
+// longer than grace, counts as unheard. Steps whose definitions this server cannot read are left alone.
+func (e *Engine) offer(ctx context.Context, candidates []persistence.Candidate, now time.Time, grace time.Duration) (taken int) {
 	unreadable := map[planKey]bool{} // looked up once for all of their steps
 	for _, c := range candidates {
 		key := planKey{c.Type, c.DefinitionVersion}
 		if unreadable[key] {
-			leftAlone++
 			continue
 		}
 		p, err := e.plans.get(ctx, c.Type, c.DefinitionVersion)
 		if err != nil {
 			unreadable[key] = true
-			leftAlone++
 			if _, warned := e.warned.LoadOrStore(key, true); !warned {
 				e.Logger.Warn("steps left alone: their definition cannot be read by this server",
 					"type", c.Type, "version", c.DefinitionVersion, "step_execution_id", c.ExecutionID, "error", err)
 			}
 			continue
 		}
-		unheard := now.Sub(c.Due) > grace && !e.Ready.Expects(c.ExecutionID, 0)
+		expected, wait := e.Ready.Expects(c.ExecutionID, 0), c.Due.Sub(now)
+		unheard := -wait > grace && !expected
+		if -wait > doorbellGrace && !expected && e.tried.before(c) {
+			wait = 0 // a claim that failed gets its next chance after those that have not had theirs
+		}
 		offered := e.Ready.Offer(e.item(p, &domain.Execution{ID: c.ExecutionID, WorkflowID: c.WorkflowID, StepName: c.StepName,
-			Queue: c.Queue, Priority: c.Priority}, c.Due.Sub(now)))
+			Queue: c.Queue, Priority: c.Priority}, wait))
+		if offered {
+			taken++
+		}
 		if unheard && offered {
 			e.Observer.Rescued(RescueUnheard)
 		}
 	}
-	return leftAlone
+	return taken
 }
 
 // sweepLost interrupts executions whose server is dead or whose deadline has passed.

@@ -29,6 +29,22 @@ type Lost struct {
 	Fence       domain.Fence // of the lost claim
 }
 
+// Lane is what is due of one queue and priority, in the order of its due times.
+type Lane struct {
+	Queue    string
+	Priority int
+}
+
+// Lane is the one that the candidate waits in.
+func (c Candidate) Lane() Lane { return Lane{c.Queue, c.Priority} }
+
+// Mark is a place in a lane: behind so many of the rows that are due at this moment, which may be the same one
+// for very many.
+type Mark struct {
+	Due    time.Time
+	Passed int
+}
+
 // priorities are the values that a priority has, first to last.
 const priorities = 10
 
@@ -40,28 +56,49 @@ func (s *Store) Due(ctx context.Context, queues []string, ahead time.Duration, l
 	if err != nil {
 		return nil, now, err
 	}
-	var all *bun.SelectQuery
+	var lanes []*bun.SelectQuery
 	for _, queue := range queues {
 		for priority := range priorities {
-			lane := s.read.NewSelect().ColumnExpr("e.id").TableExpr(executionsTable+" AS e").
-				Where("e.state = 'scheduled'").Where("NOT e.held").
-				Where("e.queue = ?", queue).Where("e.priority = ?", priority).
-				Where(s.dialect.dueColumn+" <= ?", now.Add(ahead)).
-				OrderExpr(s.dialect.dueColumn).Limit(int64(limit))
-			lane = s.read.NewSelect().ColumnExpr("lane.id").TableExpr("(?) AS lane", lane)
-			if all == nil {
-				all = lane
-			} else {
-				all = all.UnionAll(lane)
-			}
+			lanes = append(lanes, s.lane(Lane{queue, priority}, now.Add(ahead), limit))
+		}
+	}
+	list, err := s.candidates(ctx, lanes)
+	return list, now, err
+}
+
+// DueBehind gives what stands behind the marks of lanes and is due by until, at most limit for each, earliest
+// first.
+func (s *Store) DueBehind(ctx context.Context, marks map[Lane]Mark, until time.Time, limit int) ([]Candidate, error) {
+	var lanes []*bun.SelectQuery
+	for lane, mark := range marks {
+		lanes = append(lanes, s.lane(lane, until, limit).Where(s.dialect.dueColumn+" >= ?", mark.Due).Offset(int64(mark.Passed)))
+	}
+	return s.candidates(ctx, lanes)
+}
+
+func (s *Store) lane(lane Lane, until time.Time, limit int) *bun.SelectQuery {
+	return s.read.NewSelect().ColumnExpr("e.id").TableExpr(executionsTable+" AS e").
+		Where("e.state = 'scheduled'").Where("NOT e.held").
+		Where("e.queue = ?", lane.Queue).Where("e.priority = ?", lane.Priority).
+		Where(s.dialect.dueColumn+" <= ?", until).
+		OrderExpr(s.dialect.dueColumn).Limit(int64(limit))
+}
+
+// candidates reads the rows of lanes.
+func (s *Store) candidates(ctx context.Context, lanes []*bun.SelectQuery) ([]Candidate, error) {
+	var all *bun.SelectQuery
+	for _, lane := range lanes {
+		lane = s.read.NewSelect().ColumnExpr("lane.id").TableExpr("(?) AS lane", lane)
+		if all == nil {
+			all = lane
+		} else {
+			all = all.UnionAll(lane)
 		}
 	}
 	if all == nil {
-		return nil, now, nil
+		return nil, nil
 	}
-	q := s.selectCandidates().Join("JOIN (?) AS due ON due.id = e.id", all)
-	list, err := collect(ctx, q, candidateWidth, (*record).candidate)
-	return list, now, err
+	return collect(ctx, s.selectCandidates().Join("JOIN (?) AS due ON due.id = e.id", all), candidateWidth, (*record).candidate)
 }
 
 // UnknownQueues gives the queues of scheduled executions that are none of the known ones. It walks the index

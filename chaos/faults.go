@@ -142,12 +142,20 @@ func stopLoop(s *system, n, stops int, stopped time.Duration) error {
 		for i := range stops {
 			time.Sleep(3 * time.Second)
 			v := s.servers[i%len(s.servers)]
+			if err := s.underWay(v, 3); err != nil {
+				return err
+			}
+			before, err := s.interrupted()
+			if err != nil {
+				return err
+			}
 			from := time.Now()
 			if err := v.signal(syscall.SIGSTOP); err != nil {
 				return err
 			}
 			time.Sleep(stopped)
-			if err := v.signal(syscall.SIGCONT); err != nil {
+			err = s.takenOver(before)
+			if err := errors.Join(err, v.signal(syscall.SIGCONT)); err != nil {
 				return err
 			}
 			s.broken(from)
@@ -164,6 +172,44 @@ func stopLoop(s *system, n, stops int, stopped time.Duration) error {
 		metricErr = errors.New("no late answer came, so that no fence was needed")
 	}
 	return errors.Join(err, metricErr, s.recovered(c))
+}
+
+// underWay waits until a server has some deliveries under way, so that what befalls it befalls them.
+func (s *system) underWay(v *server, some float64) error {
+	for until := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		values, err := s.metrics(v)
+		switch {
+		case err != nil:
+			return err
+		case values["genevadrive_in_flight_deliveries"] >= some:
+			return nil
+		case time.Now().After(until):
+			return fmt.Errorf("server %d had never %.0f deliveries under way in %s", v.number, some, patience)
+		}
+	}
+}
+
+// interrupted counts the executions that were interrupted so far.
+func (s *system) interrupted() (int64, error) {
+	rows, err := s.rows("SELECT count(*) FROM geneva_drive_step_executions WHERE interruptions > 0")
+	if err != nil {
+		return 0, err
+	}
+	return number(rows[0][0]), nil
+}
+
+// takenOver waits until more executions than before were interrupted: servers that stood still themselves, with the
+// machine, bury nobody for a while. How long it may take is the business of recovered.
+func (s *system) takenOver(before int64) error {
+	for until := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		now, err := s.interrupted()
+		if err != nil || now > before {
+			return err
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("nobody took over what a stopped server had claimed in %s", patience)
+		}
+	}
 }
 
 // stopAlone stops the only server, which must go on as itself.

@@ -187,7 +187,8 @@ func redisAway(s *system, n int, away, grace time.Duration) error {
 	if was, is := percentile(before, 0.5), percentile(during, 0.5); is > 2*was+slack/4 {
 		err = errors.Join(err, fmt.Errorf("the API took %.1f ms at the median instead of %.1f ms", ms(is), ms(was)))
 	}
-	if was, is := percentile(before, 0.99), percentile(during, 0.99); is > 3*was+2*slack {
+	// At p99 a moment in which the machine stands still shows as well; a short run has too few requests for that.
+	if was, is := percentile(before, 0.99), percentile(during, 0.99); !s.runner.options.short && is > 3*was+2*slack {
 		err = errors.Join(err, fmt.Errorf("the API took %.1f ms at p99 instead of %.1f ms", ms(is), ms(was)))
 	}
 	return errors.Join(err, s.punctual(rate/2, grace, "one", "two", "three", "four"))

@@ -54,12 +54,14 @@ func (c *connection) createBatch(workflows [][]byte) error {
 func (s *system) createRows(f *floor) error {
 	var floors, ours, batches []float64
 	n := s.bench.size.creates
-	for range s.bench.rounds {
+	for round := range s.bench.rounds {
 		d, err := f.do(order{What: "creates", Workflows: n, Workers: connections})
 		if err != nil {
 			return err
 		}
+		stop := s.profile("creates", round)
 		single, err := s.creates()
+		stop()
 		if err != nil {
 			return err
 		}

@@ -32,8 +32,9 @@ const (
 type options struct {
 	short   bool   // fewer rounds and less of everything, in under three minutes
 	only    string // run the groups whose name contains it
+	phase   string // of those, run the phases whose name contains it
 	report  string // file to write, "" for none
-	profile string // directory for CPU profiles of the headline rounds, "" for none
+	profile string // directory for CPU profiles of rounds of throughput and creates, "" for none
 }
 
 func main() {
@@ -44,6 +45,7 @@ func main() {
 	var o options
 	flag.BoolVar(&o.short, "short", false, "measure less of each row, in under three minutes")
 	flag.StringVar(&o.only, "only", "", "run only the groups whose name contains this")
+	flag.StringVar(&o.phase, "phase", "", "of the groups of postgres and sqlite, run only the phases whose name contains this")
 	flag.StringVar(&o.report, "report", "", "write the report to this file")
 	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of the service to this directory")
 	flag.Parse()

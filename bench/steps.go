@@ -98,7 +98,7 @@ func (s *system) throughputRows(f *floor) error {
 		if err != nil {
 			return err
 		}
-		stop := s.profileRound(round)
+		stop := s.profile("throughput", round)
 		mine, err := s.throughput(load{})
 		stop()
 		if err != nil {
@@ -120,9 +120,9 @@ func (s *system) throughputRows(f *floor) error {
 	return nil
 }
 
-// profileRound takes a CPU profile of the service in the second round, if one is wanted; what it gives waits
+// profile takes a CPU profile of the service in the second round, if one is wanted; what it gives waits
 // for its end.
-func (s *system) profileRound(round int) func() {
+func (s *system) profile(name string, round int) func() {
 	if s.bench.profile == "" || round != 1 {
 		return func() {}
 	}
@@ -134,7 +134,7 @@ func (s *system) profileRound(round int) func() {
 			return
 		}
 		defer resp.Body.Close()
-		if file, err := os.Create(filepath.Join(s.bench.profile, s.kind+".pprof")); err == nil {
+		if file, err := os.Create(filepath.Join(s.bench.profile, s.kind+"-"+name+".pprof")); err == nil {
 			_, _ = io.Copy(file, resp.Body)
 			_ = file.Close()
 		}

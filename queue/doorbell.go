@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -59,4 +60,16 @@ type BellStats struct {
 // clock. It is what the row's job_id holds.
 func JobID(executionID uuid.UUID, due time.Time) string {
 	return executionID.String() + ":" + strconv.FormatInt(due.UnixMicro(), 10)
+}
+
+// parseJobID gives the execution that a JobID is about.
+func parseJobID(job string) (uuid.UUID, error) {
+	const idLength = 36
+	if len(job) <= idLength || job[idLength] != ':' {
+		return uuid.Nil, errors.New("want a UUID of 36 characters, a colon and a time")
+	}
+	if _, err := strconv.ParseInt(job[idLength+1:], 10, 64); err != nil {
+		return uuid.Nil, err
+	}
+	return uuid.Parse(job[:idLength])
 }

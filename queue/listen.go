@@ -56,16 +56,17 @@ func (a *Asynq) Run(ctx context.Context, arrive func(uuid.UUID)) error {
 	return ignoreClosed(client.Close())
 }
 
-// hear passes on the id a task carries. It never fails: a task that makes no sense will
+// hear passes on the execution that a task's id names. It never fails: a task that makes no sense will
 // make none later, and Redis is not asked to remember it.
 func (a *Asynq) hear(arrive func(uuid.UUID)) asynq.HandlerFunc {
 	strangers := rate.Sometimes{First: 10, Interval: complainRate}
-	return func(_ context.Context, task *asynq.Task) error {
-		id, err := parsePayload(task.Payload())
+	return func(ctx context.Context, task *asynq.Task) error {
+		job, _ := asynq.GetTaskID(ctx)
+		id, err := parseJobID(job)
 		if task.Type() != TaskType || err != nil {
 			strangers.Do(func() {
 				a.log.Warn("dropped a task from Redis that is none of ours", "type", fmt.Sprintf("%.40q", task.Type()),
-					"payload", fmt.Sprintf("%.40q", task.Payload()))
+					"id", fmt.Sprintf("%.60q", job))
 			})
 			return nil
 		}

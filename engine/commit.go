@@ -3,27 +3,26 @@ package engine
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/genevadrive/genevadrive/persistence"
 )
 
 const (
 	maxBatch      = 128 // decisions that share one commit
 	commitTimeout = 30 * time.Second
+	heldUp        = 100 * time.Millisecond // after which a commit keeps the next one waiting no longer
 )
 
 // committer gathers decisions of one kind, or creates, into common transactions. It never waits for company: one
-// that finds a free lane commits at once and alone; those that arrive while all lanes are busy go together with
-// the next commit (DESIGN section 4, "Commit directly when nobody waits").
+// that finds no commit on its way commits at once and alone; those that arrive meanwhile go together with the next
+// commit (DESIGN section 4, "Commit directly when nobody waits"; docs/decisions/0003).
 type committer[O, R any] struct {
-	lanes int             // commits at once
 	base  context.Context // of the commits; they end with it
 	apply func(ctx context.Context, ops []O, done func(i int, result R))
 	told  func(decisions int)
 
 	mu      sync.Mutex
-	busy    int
+	busy    bool // a commit is on its way
 	waiting []*pending[O, R]
 }
 
@@ -34,12 +33,8 @@ type pending[O, R any] struct {
 	done   chan struct{}
 }
 
-func newCommitter[O, R any](store *persistence.Store, apply func(context.Context, []O, func(int, R)), told func(int)) *committer[O, R] {
-	lanes := 2
-	if store.SingleWriter() {
-		lanes = 1
-	}
-	return &committer[O, R]{lanes: lanes, base: context.Background(), apply: apply, told: told}
+func newCommitter[O, R any](apply func(context.Context, []O, func(int, R)), told func(int)) *committer[O, R] {
+	return &committer[O, R]{base: context.Background(), apply: apply, told: told}
 }
 
 // do applies one decision and gives its result. It cannot be called off, since the caller could not know
@@ -47,38 +42,32 @@ func newCommitter[O, R any](store *persistence.Store, apply func(context.Context
 func (c *committer[O, R]) do(op O) R {
 	p := &pending[O, R]{op: op, done: make(chan struct{})}
 	c.mu.Lock()
-	if c.busy < c.lanes {
-		c.busy++
+	if c.busy {
+		c.waiting = append(c.waiting, p)
+		c.mu.Unlock()
+	} else {
+		c.busy = true
 		c.mu.Unlock()
 		c.commit([]*pending[O, R]{p})
-		c.next()
-		return p.result
 	}
-	c.waiting = append(c.waiting, p)
-	c.mu.Unlock()
 	<-p.done
 	return p.result
 }
 
-// next frees the lane, or hands it to a goroutine that commits whatever has gathered.
+// next commits what has gathered.
 func (c *committer[O, R]) next() {
 	if batch := c.take(); batch != nil {
-		go func() {
-			for batch != nil {
-				c.commit(batch)
-				batch = c.take()
-			}
-		}()
+		go c.commit(batch)
 	}
 }
 
-// take gives the decisions to commit next; with none left it frees the lane.
+// take gives the decisions to commit next, nil when none wait.
 func (c *committer[O, R]) take() []*pending[O, R] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := min(len(c.waiting), maxBatch)
 	if n == 0 {
-		c.busy--
+		c.busy = false
 		return nil
 	}
 	batch := c.waiting[:n:n]
@@ -86,16 +75,26 @@ func (c *committer[O, R]) take() []*pending[O, R] {
 	return batch
 }
 
+// commit commits a batch and then sees to the next one; earlier if this one is held up, by a lock of somebody who
+// has stopped, say, since that must not become everybody's trouble.
 func (c *committer[O, R]) commit(batch []*pending[O, R]) {
 	ctx, cancel := context.WithTimeout(c.base, commitTimeout)
-	defer cancel()
 	c.told(len(batch))
 	ops := make([]O, len(batch))
 	for i, p := range batch {
 		ops[i] = p.op
 	}
+	following := time.AfterFunc(heldUp, c.next)
+	var left atomic.Int64
+	left.Store(int64(len(batch)))
 	c.apply(ctx, ops, func(i int, result R) {
 		batch[i].result = result
 		close(batch[i].done)
+		if left.Add(-1) == 0 {
+			cancel()
+		}
 	})
+	if following.Stop() {
+		c.next()
+	}
 }

@@ -115,6 +115,7 @@ func (e *Engine) creation(ctx context.Context, r CreateRequest) (*creation, erro
 	params.Traceparent = c.span.Traceparent()
 	fence := e.NewFence()
 	c.op = persistence.CreateOp{
+		Type: p.Type, SubjectType: r.SubjectType, SubjectID: r.SubjectID,
 		Conflict: r.OnConflict,
 		Key:      r.Key.stored(params.ID, 201),
 		Build: func(now time.Time) (domain.Change, error) {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -76,7 +75,7 @@ type Engine struct {
 	inFlight  *inFlight
 	strays    strays
 	arrivals  chan uuid.UUID // what the doorbell rang for
-	backlog   atomic.Bool    // the last sweep did not see all that is due
+	backlog   chan struct{}  // holds one: the last sweep did not see all that is due
 	stuck     stuckLanes
 	tried     tried
 	warned    sync.Map // the planKeys of those that were logged
@@ -97,9 +96,9 @@ func New(cfg Config) *Engine {
 		cfg.Tracer = untraced("")
 	}
 	e := &Engine{Config: cfg, plans: newPlanCache(cfg.Store), endpoints: newEndpointCache(cfg.Store, cfg.Now), inFlight: newInFlight(),
-		arrivals: make(chan uuid.UUID, maxArrivals)}
-	e.commits = newCommitter(cfg.Store, cfg.Store.ApplyBatch, cfg.Observer.Committed)
-	e.creates = newCommitter(cfg.Store, cfg.Store.CreateTogether, func(int) {})
+		arrivals: make(chan uuid.UUID, maxArrivals), backlog: make(chan struct{}, 1)}
+	e.commits = newCommitter(cfg.Store.ApplyBatch, cfg.Observer.Committed)
+	e.creates = newCommitter(cfg.Store.CreateTogether, func(int) {})
 	e.lease = newLease(e)
 	return e
 }
@@ -129,7 +128,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		return nil
 	}
 	e.loop(loops, sweepEvery, e.sweep)
-	e.loop(loops, refillEvery, e.refill)
+	e.loops.Go(func() { e.refill(loops) })
 	e.loops.Go(func() { e.listen(loops) })
 	e.loops.Go(func() {
 		if err := e.Doorbell.Run(loops, e.arrive); err != nil {

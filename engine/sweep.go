@@ -41,19 +41,39 @@ func (e *Engine) sweepDue(ctx context.Context) error {
 		ahead = -doorbellGrace
 	}
 	more, err := e.sweepLanes(ctx, e.Queues, ahead, doorbellGrace)
-	if err == nil {
-		e.backlog.Store(more)
+	if more {
+		select {
+		case e.backlog <- struct{}{}:
+		default: // it is told already
+		}
 	}
 	return err
 }
 
-// refill sweeps out of turn while there is a backlog and the ready list runs low, so that a backlog is worked
-// off at full speed rather than a sweep's worth every second.
-func (e *Engine) refill(ctx context.Context) error {
-	if !e.backlog.Load() || e.Ready.Waiting() > sweepLimit/4 {
-		return nil
+// refill sweeps out of turn when a sweep has left something and the ready list runs low, so that a backlog is
+// worked off at full speed rather than a sweep's worth every second. A sweep that fails ends that; the next one in
+// turn begins it again.
+func (e *Engine) refill(ctx context.Context) {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-e.backlog:
+		case <-ctx.Done():
+			return
+		}
+		for low := false; !low; low = e.Ready.Waiting() <= sweepLimit/4 {
+			pause.Reset(refillEvery)
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if err := e.sweepDue(ctx); err != nil && ctx.Err() == nil {
+			e.Logger.Warn("sweep failed, will run again", "error", err)
+		}
 	}
-	return e.sweepDue(ctx)
 }
 
 // sweepUnknownQueues offers the rows of queues that no live server lists; they run as default.

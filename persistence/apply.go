@@ -154,11 +154,11 @@ func (s *Store) lockOne(ctx context.Context, t transaction, op Op, unknown *unac
 		return s.lockNewest(ctx, t, op.WorkflowID, unknown)
 	}
 	found := false
-	err = t.query(ctx, s.dialect.text.lockOne, []any{op.ExecutionID, op.WorkflowID}, newRecord(lockedWidth), func(r *record) error {
+	err = t.query(ctx, question{s.dialect.text.lockOne, []any{op.ExecutionID, op.WorkflowID}, newRecord(lockedWidth), func(r *record) error {
 		found = true
 		row, now = s.locked(r)
 		return r.err
-	})
+	}})
 	if err == nil && !found {
 		err = decided{domain.Errorf(domain.CodeExecutionNotFound, "There is no step execution %s of the workflow %s.", op.ExecutionID, op.WorkflowID)}
 	}
@@ -187,11 +187,11 @@ func (s *Store) clockOf(r *record) time.Time {
 // not acknowledged, the execution that one was about.
 func (s *Store) lockNewest(ctx context.Context, t transaction, id uuid.UUID, unknown *unacknowledged) (row Row, now time.Time, err error) {
 	found := false
-	err = t.query(ctx, s.dialect.text.lockWorkflow, []any{id}, newRecord(workflowWidth+1), func(r *record) error {
+	err = t.query(ctx, question{s.dialect.text.lockWorkflow, []any{id}, newRecord(workflowWidth + 1), func(r *record) error {
 		found = true
 		row.Workflow, now = r.workflow(), s.clockOf(r)
 		return r.err
-	})
+	}})
 	if err != nil {
 		return row, now, err
 	}
@@ -212,11 +212,11 @@ func (s *Store) lockExecution(ctx context.Context, t transaction, id uuid.UUID) 
 	if id == uuid.Nil {
 		return nil, nil
 	}
-	err = t.query(ctx, s.dialect.text.lockExecution, []any{id}, newRecord(executionWidth), func(r *record) error {
+	err = t.query(ctx, question{s.dialect.text.lockExecution, []any{id}, newRecord(executionWidth), func(r *record) error {
 		read := r.execution()
 		e = &read
 		return r.err
-	})
+	}})
 	if err != nil {
 		return nil, fmt.Errorf("lock the step execution %s: %w", id, err)
 	}

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"sync"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -14,20 +14,20 @@ import (
 // batchReruns is how often a batch is run again as a whole before its members go singly.
 const batchReruns = 3
 
-// ApplyBatch takes many decisions in one transaction and calls done with each one's place and result, once.
+// ApplyBatch takes decisions in one transaction and calls done with each one's place and result, once.
 // Members whose rows are locked by somebody else, that share a workflow with another member, or that turn out
 // odd, are taken singly after that, and so are all of them when the common transaction fails: one bad member
 // costs its neighbours nothing. ApplyBatch returns once the common transaction is over; what goes singly
-// calls done later, from goroutines of its own. done may be called from several goroutines at once.
+// calls done later, from goroutines of its own, under the same context. done may be called from several goroutines
+// at once.
 func (s *Store) ApplyBatch(ctx context.Context, ops []Op, done func(i int, r Result)) {
-	if len(ops) == 1 {
+	if len(ops) == 1 && s.dialect.oneFile {
 		done(0, s.Apply(ctx, ops[0]))
 		return
 	}
 	b := &batch{store: s, ops: ops, results: make([]Result, len(ops)), seen: make([]Row, len(ops)), how: make([]fate, len(ops))}
 	err := b.run(ctx)
 	var unsure *commitError
-	var singly sync.WaitGroup
 	for i, op := range ops {
 		var unknown *unacknowledged
 		switch {
@@ -37,7 +37,7 @@ func (s *Store) ApplyBatch(ctx context.Context, ops []Op, done func(i int, r Res
 		case b.how[i] == saved && errors.As(err, &unsure):
 			unknown = &unacknowledged{seen: b.seen[i], result: b.results[i]}
 		}
-		singly.Go(func() { done(i, s.apply(context.WithoutCancel(ctx), op, unknown)) })
+		go func() { done(i, s.apply(ctx, op, unknown)) }()
 	}
 }
 
@@ -75,30 +75,32 @@ func (b *batch) once(ctx context.Context) error {
 	}
 	return b.store.transact(ctx, func(t transaction) error {
 		var save saving
-		query, args := b.lock(members)
-		err := t.query(ctx, query, args, newRecord(lockedWidth), func(r *record) error {
-			row, now := b.store.locked(r)
-			i, member := members[row.Workflow.ID]
-			if r.err != nil || !member || b.ops[i].ExecutionID != row.Execution.ID {
+		for _, q := range b.lock(members) {
+			err := t.query(ctx, question{q.query, q.args, newRecord(lockedWidth), func(r *record) error {
+				row, now := b.store.locked(r)
+				if i, member := members[row.Workflow.ID]; r.err == nil && member && b.ops[i].ExecutionID == row.Execution.ID {
+					b.decide(i, row, now, &save)
+				}
 				return r.err
+			}})
+			if err != nil {
+				return err
 			}
-			change, err := b.ops[i].Decide(now, row)
-			b.results[i] = Result{Change: change, Now: now, Err: err}
-			switch {
-			case err != nil, change.Unchanged:
-				b.how[i] = refused
-				return nil
-			}
-			b.how[i], b.seen[i] = saved, row
-			save.add(row, &b.results[i].Change)
-			b.results[i].Change.Workflow.LockVersion = row.Workflow.LockVersion + 1
-			return nil
-		})
-		if err != nil {
-			return err
 		}
 		return t.commit(ctx, save.statements(&b.store.dialect)...)
 	})
+}
+
+// decide asks a member whose rows are locked what becomes of them.
+func (b *batch) decide(i int, row Row, now time.Time, save *saving) {
+	change, err := b.ops[i].Decide(now, row)
+	b.results[i], b.how[i] = Result{Change: change, Now: now, Err: err}, refused
+	if err != nil || change.Unchanged {
+		return
+	}
+	b.how[i], b.seen[i] = saved, row
+	save.add(row, &b.results[i].Change)
+	b.results[i].Change.Workflow.LockVersion = row.Workflow.LockVersion + 1
 }
 
 // members gives the ops that can share the transaction, by workflow: one for each, of a known execution.
@@ -113,17 +115,24 @@ func (b *batch) members() map[uuid.UUID]int {
 	return members
 }
 
-// lock is the query that locks the members in the order of their workflows, passing over what is locked. It
-// takes the newest execution of each; a member that is about another one is odd.
-func (b *batch) lock(members map[uuid.UUID]int) (string, []any) {
+// lock gives the queries that lock the members in the order of their workflows, passing over what is locked. One
+// for many takes the newest execution of each; a member that is about another one is odd.
+func (b *batch) lock(members map[uuid.UUID]int) []statement {
 	d := &b.store.dialect
+	if d.oneFile || len(members) == 1 { // no round trips to save
+		all := make([]statement, 0, len(members))
+		for _, i := range members {
+			all = append(all, statement{query: d.text.lockFree, args: []any{b.ops[i].ExecutionID, b.ops[i].WorkflowID}})
+		}
+		return all
+	}
 	ids := slices.SortedFunc(maps.Keys(members), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	if d.counted {
-		return d.text.lockMany, []any{uuidArray(ids)}
+		return []statement{{query: d.text.lockMany, args: []any{uuidArray(ids)}}}
 	}
 	args := make([]any, len(ids))
 	for i, id := range ids {
 		args[i] = id
 	}
-	return d.lockBoth(newestExecution, "IN ("+marks(len(ids))+")") + " " + d.skipLocked, args
+	return []statement{{query: d.lockBoth(newestExecution, "IN ("+marks(len(ids))+")") + " " + d.skipLocked, args: args}}
 }

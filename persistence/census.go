@@ -40,6 +40,9 @@ type Backlog struct {
 
 const maxBacklog = 10_000
 
+// priorities are the values that a priority has, first to last.
+const priorities = 10
+
 // Backlogs gives the backlog of each queue. It reads the lanes that the sweep reads, and stops in each at
 // maxBacklog, so that it costs little when the backlog is large too.
 func (s *Store) Backlogs(ctx context.Context, queues []string) (map[string]Backlog, error) {

@@ -14,6 +14,8 @@ import (
 
 // CreateOp makes a workflow. Its ids are fixed before, so that a repetition makes the same one.
 type CreateOp struct {
+	Type, SubjectType, SubjectID string // of the workflow that Build makes
+
 	Build    func(now time.Time) (domain.Change, error)          // a new workflow and, as Next, its first execution
 	Conflict domain.OnConflict                                   // "" is reject
 	Cancel   func(now time.Time, row Row) (domain.Change, error) // what cancel_existing does to the one in the way
@@ -142,11 +144,11 @@ func (c *creation) cancelVictim(ctx context.Context, t transaction, save *saving
 	s := c.store
 	c.result.Canceled = nil
 	if c.victim == nil {
-		now, newest, err := s.clockAndNewest(ctx, t, []CreateOp{c.op})
-		if err == nil && !newest.has(c.op.Newest) {
+		g, err := s.lookAround(ctx, t, []CreateOp{c.op}, nil)
+		if err == nil && !g.newest.has(c.op.Newest) {
 			err = decided{ErrNotNewest}
 		}
-		return now, err
+		return g.now, err
 	}
 	row, now, err := s.lockNewest(ctx, t, *c.victim, nil)
 	if err != nil {
@@ -224,28 +226,42 @@ type newestVersions map[string]int
 
 func (n newestVersions) has(v *Version) bool { return v == nil || n[v.Type] == v.Version }
 
-// clockAndNewest reads the database's clock, and in the same round trip the newest versions that creates ask for.
-func (s *Store) clockAndNewest(ctx context.Context, t transaction, ops []CreateOp) (now time.Time, newest newestVersions, err error) {
-	var types []string
+// ground is what creates are decided on.
+type ground struct {
+	now    time.Time // the database's clock
+	newest newestVersions
+	taken  map[oneActive]uuid.UUID // the open workflows of the subjects that were asked for
+}
+
+// lookAround reads, in one round trip, the database's clock, the newest versions that creates ask for, and what
+// is in the way of the subjects, which are sorted.
+func (s *Store) lookAround(ctx context.Context, t transaction, ops []CreateOp, subjects []oneActive) (ground, error) {
+	g := ground{newest: newestVersions{}, taken: map[oneActive]uuid.UUID{}}
+	questions := s.openOf(subjects, g.taken)
+	if types := typesOf(ops); len(types) > 0 {
+		query, args := s.newestOf(types)
+		questions = append(questions, question{query, args, newRecord(3), func(r *record) error {
+			g.newest[r.text()] = r.int()
+			g.now = s.clockOf(r)
+			return r.err
+		}})
+	}
+	if err := t.query(ctx, questions...); err != nil || len(g.newest) > 0 {
+		return g, err
+	}
+	var err error
+	g.now, err = s.clockIn(ctx, t)
+	return g, err
+}
+
+// typesOf are the types whose newest version creates ask for.
+func typesOf(ops []CreateOp) (types []string) {
 	for i := range ops {
 		if v := ops[i].Newest; v != nil && !slices.Contains(types, v.Type) {
 			types = append(types, v.Type)
 		}
 	}
-	newest = newestVersions{}
-	if len(types) > 0 {
-		query, args := s.newestOf(types)
-		err := t.query(ctx, query, args, newRecord(3), func(r *record) error {
-			newest[r.text()] = r.int()
-			now = s.clockOf(r)
-			return r.err
-		})
-		if err != nil || len(newest) > 0 {
-			return now, newest, err
-		}
-	}
-	now, err = s.clockIn(ctx, t)
-	return now, newest, err
+	return types
 }
 
 // newestOf is the query of the newest versions of types.
@@ -268,10 +284,10 @@ func (s *Store) clockIn(ctx context.Context, t transaction) (now time.Time, err 
 	if s.dialect.rowClock == "" {
 		return s.clockNow(), nil
 	}
-	err = t.query(ctx, "SELECT "+s.dialect.rowClock, nil, newRecord(1), func(r *record) error {
+	err = t.query(ctx, question{"SELECT " + s.dialect.rowClock, nil, newRecord(1), func(r *record) error {
 		now = r.time().Truncate(time.Microsecond)
 		return r.err
-	})
+	}})
 	return now, err
 }
 

@@ -39,7 +39,7 @@ func (s *Store) CreateBatch(ctx context.Context, ops []CreateOp) []CreateResult 
 
 // CreateTogether makes workflows that have nothing to do with each other, and no keys, in one transaction, and
 // calls done with each one's place and result, once. What cannot share the transaction is made singly after that;
-// it calls done later, from goroutines of its own. done may be called from several goroutines at once.
+// it calls done later, from goroutines of its own, under the same context. done may be called from several goroutines at once.
 func (s *Store) CreateTogether(ctx context.Context, ops []CreateOp, done func(i int, r CreateResult)) {
 	if len(ops) == 1 {
 		done(0, s.Create(ctx, ops[0]))
@@ -50,9 +50,9 @@ func (s *Store) CreateTogether(ctx context.Context, ops []CreateOp, done func(i 
 	for i, r := range c.results {
 		switch {
 		case c.how[i] == alone:
-			go func() { done(i, s.Create(context.WithoutCancel(ctx), ops[i])) }()
+			go func() { done(i, s.Create(ctx, ops[i])) }()
 		case r.Existing != nil:
-			go func() { s.readExisting(context.WithoutCancel(ctx), c.results[i:i+1]); done(i, c.results[i]) }()
+			go func() { s.readExisting(ctx, c.results[i:i+1]); done(i, c.results[i]) }()
 		default:
 			done(i, r)
 		}
@@ -205,6 +205,8 @@ type oneActive struct{ typ, subjectType, subjectID string }
 
 func oneActiveOf(w *domain.Workflow) oneActive { return oneActive{w.Type, w.SubjectType, w.SubjectID} }
 
+func (op *CreateOp) oneActive() oneActive { return oneActive{op.Type, op.SubjectType, op.SubjectID} }
+
 func (a oneActive) compare(b oneActive) int {
 	return cmp.Or(cmp.Compare(a.typ, b.typ), cmp.Compare(a.subjectType, b.subjectType), cmp.Compare(a.subjectID, b.subjectID))
 }
@@ -215,22 +217,17 @@ func (a oneActive) compare(b oneActive) int {
 func (c *creations) once(ctx context.Context) error {
 	s := c.store
 	return s.transact(ctx, func(t transaction) error {
-		now, newest, err := s.clockAndNewest(ctx, t, c.ops)
+		g, err := s.lookAround(ctx, t, c.ops, c.subjects())
 		if err != nil {
 			return err
 		}
-		wanted, err := c.build(ctx, t, now, newest)
-		if err != nil {
+		if err := c.build(ctx, t, g); err != nil {
 			return err
 		}
-		inTheWay, err := s.inTheWay(ctx, t, wanted)
-		if err != nil {
+		if err := c.decide(g.taken); err != nil {
 			return err
 		}
-		if err := c.decide(inTheWay); err != nil {
-			return err
-		}
-		if keys := c.keys(now); len(keys) > 0 {
+		if keys := c.keys(g.now); len(keys) > 0 {
 			err := t.exec(ctx, s.dialect.inserts(nil, insertKeyRow, keys)...)
 			if isLockTimeout(err) {
 				return decided{errInProgress()}
@@ -243,15 +240,27 @@ func (c *creations) once(ctx context.Context) error {
 	})
 }
 
-// build asks every member what it wants to be, and gives the subjects that must be free for that.
-func (c *creations) build(ctx context.Context, t transaction, now time.Time, newest newestVersions) (wanted []oneActive, err error) {
+// subjects gives those of the members, sorted.
+func (c *creations) subjects() []oneActive {
+	all := make([]oneActive, 0, len(c.ops))
+	for i := range c.ops {
+		if c.how[i] != refused {
+			all = append(all, c.ops[i].oneActive())
+		}
+	}
+	slices.SortFunc(all, oneActive.compare)
+	return slices.Compact(all)
+}
+
+// build asks every member what it wants to be.
+func (c *creations) build(ctx context.Context, t transaction, g ground) error {
 	versions := map[Version]error{}
 	for i, op := range c.ops {
 		if c.how[i] == refused {
 			continue
 		}
 		c.how[i], c.results[i] = saved, CreateResult{}
-		if !newest.has(op.Newest) {
+		if !g.newest.has(op.Newest) {
 			c.how[i], c.results[i].Err = refused, ErrNotNewest
 			continue
 		}
@@ -260,7 +269,7 @@ func (c *creations) build(ctx context.Context, t transaction, now time.Time, new
 			if !known {
 				missing = c.store.holdVersion(ctx, t, v)
 				if missing != nil && !errors.As(missing, new(decided)) {
-					return nil, missing
+					return missing
 				}
 				versions[*v] = missing
 			}
@@ -269,18 +278,14 @@ func (c *creations) build(ctx context.Context, t transaction, now time.Time, new
 				continue
 			}
 		}
-		change, err := op.Build(now)
+		change, err := op.Build(g.now)
 		if err != nil {
 			c.how[i], c.results[i].Err = refused, err
 			continue
 		}
-		c.results[i].Result = Result{Change: change, Now: now}
-		if w := &change.Workflow; !w.AllowMultiple && !w.State.Terminal() {
-			wanted = append(wanted, oneActiveOf(w))
-		}
+		c.results[i].Result = Result{Change: change, Now: g.now}
 	}
-	slices.SortFunc(wanted, oneActive.compare)
-	return slices.Compact(wanted), nil
+	return nil
 }
 
 // decide sorts out the members whose subject has an open workflow, or gets one from a member before.
@@ -347,39 +352,43 @@ func (c *creations) save() *saving {
 	return &save
 }
 
-// inTheWay finds the open workflows of subjects, which are sorted.
-func (s *Store) inTheWay(ctx context.Context, t transaction, subjects []oneActive) (map[oneActive]uuid.UUID, error) {
-	found := map[oneActive]uuid.UUID{}
+// openOf are the questions after the open workflows of subjects, which are sorted; found takes the answers.
+func (s *Store) openOf(subjects []oneActive, found map[oneActive]uuid.UUID) (questions []question) {
+	read := func(r *record) error {
+		subject := oneActive{r.text(), r.text(), r.text()}
+		found[subject] = r.uuid()
+		return r.err
+	}
 	for len(subjects) > 0 {
-		first, n := subjects[0], 0
-		for n < len(subjects) && subjects[n].typ == first.typ && subjects[n].subjectType == first.subjectType {
-			n++
-		}
-		query, args := s.openOf(subjects[:n])
-		err := t.query(ctx, query, args, newRecord(2), func(r *record) error {
-			subject := first
-			subject.subjectID = r.text()
-			found[subject] = r.uuid()
-			return r.err
-		})
-		if err != nil {
-			return nil, err
-		}
+		n := s.alike(subjects)
+		query, args := s.openOfAlike(subjects[:n])
+		questions = append(questions, question{query, args, newRecord(4), read})
 		subjects = subjects[n:]
 	}
-	return found, nil
+	return questions
 }
 
-// openOf is the query of the open workflows of subjects of one type, for one type of workflow.
-func (s *Store) openOf(subjects []oneActive) (query string, args []any) {
-	args = []any{subjects[0].typ, subjects[0].subjectType}
+// alike is how many of the subjects one query asks for: all on PostgreSQL, else those of the first one's types.
+func (s *Store) alike(subjects []oneActive) (n int) {
 	if s.dialect.counted {
-		ids := make([]string, len(subjects))
-		for i := range subjects {
-			ids[i] = subjects[i].subjectID
-		}
-		return s.dialect.text.openMany, append(args, ids)
+		return len(subjects)
 	}
+	first := subjects[0]
+	for n < len(subjects) && subjects[n].typ == first.typ && subjects[n].subjectType == first.subjectType {
+		n++
+	}
+	return n
+}
+
+func (s *Store) openOfAlike(subjects []oneActive) (query string, args []any) {
+	if s.dialect.counted {
+		var types, subjectTypes, ids []string
+		for _, subject := range subjects {
+			types, subjectTypes, ids = append(types, subject.typ), append(subjectTypes, subject.subjectType), append(ids, subject.subjectID)
+		}
+		return s.dialect.text.openMany, []any{types, subjectTypes, ids}
+	}
+	args = []any{subjects[0].typ, subjects[0].subjectType}
 	for i := range subjects {
 		args = append(args, subjects[i].subjectID)
 	}

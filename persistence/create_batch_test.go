@@ -369,9 +369,10 @@ func TestSubjectsInTheWayAreFoundByTheirIndex(t *testing.T) {
 		for range maxCreates {
 			subjects = append(subjects, oneActive{def.Type, "User", uuid.NewString()})
 		}
-		query, args := s.openOf(subjects)
+		query, args := s.openOfAlike(subjects)
 		p := explainPlan(t, s, statement{query: query, args: args})
-		if text := strings.Join(p, "\n"); !strings.Contains(text, "geneva_drive_workflows_one_active") {
+		text := strings.Join(p, "\n")
+		if !strings.Contains(text, "geneva_drive_workflows_one_active") || s.dialect.counted && !strings.Contains(text, "(subject_id = v.subject_id))") {
 			t.Errorf("the plan is\n%s", text)
 		}
 	})

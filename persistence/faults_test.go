@@ -59,6 +59,7 @@ func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 func createOp(def *domain.Definition, subject string) CreateOp {
 	params := domain.CreateParams{ID: newID(), ExecutionID: newID(), SubjectType: "User", SubjectID: subject}
 	return CreateOp{
+		Type: def.Type, SubjectType: "User", SubjectID: subject,
 		Build: func(now time.Time) (domain.Change, error) { return domain.NewWorkflow(def, params, now) },
 		Cancel: func(now time.Time, row Row) (domain.Change, error) {
 			return domain.Control(def, row.Workflow, row.Execution, domain.Command{Verb: domain.VerbCancel, Fence: "canceled"}, now)

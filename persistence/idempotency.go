@@ -68,11 +68,11 @@ func (s *Store) replay(ctx context.Context, t transaction, key *IdempotencyKey) 
 	var first IdempotencyKey
 	query := s.dialect.bind("SELECT k.fingerprint, k.workflow_id, k.status FROM " + keysTable +
 		" AS k WHERE k.scope = ? AND k.idempotency_key = ?")
-	err := t.query(ctx, query, []any{key.Scope, key.Key}, newRecord(3), func(r *record) error {
+	err := t.query(ctx, question{query, []any{key.Scope, key.Key}, newRecord(3), func(r *record) error {
 		found = true
 		first = IdempotencyKey{Fingerprint: r.text(), WorkflowID: r.uuid(), Status: r.int()}
 		return r.err
-	})
+	}})
 	switch {
 	case err != nil:
 		return err

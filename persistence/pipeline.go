@@ -34,35 +34,42 @@ type pipeline struct {
 	stale bool // a prepared statement no longer fits the schema, or is gone
 }
 
-func (t *pipeline) query(ctx context.Context, query string, args []any, r *record, read func(*record) error) error {
-	return t.send(ctx, []statement{{query: query, args: args}}, false, func(_ statement, reader *pgconn.ResultReader) error {
-		rows := pgx.RowsFromResultReader(t.conn.TypeMap(), reader)
-		defer rows.Close()
-		for rows.Next() {
-			if err := r.scan(rows); err != nil {
-				return err
-			}
-			if err := read(r); err != nil {
-				return err
-			}
+func (t *pipeline) query(ctx context.Context, questions ...question) error {
+	asked := make([]statement, len(questions))
+	for i, q := range questions {
+		asked[i] = statement{query: q.query, args: q.args}
+	}
+	return t.send(ctx, asked, false, func(i int, reader *pgconn.ResultReader) error { return t.read(questions[i], reader) })
+}
+
+// read hands on the rows of an answer.
+func (t *pipeline) read(q question, reader *pgconn.ResultReader) error {
+	rows := pgx.RowsFromResultReader(t.conn.TypeMap(), reader)
+	defer rows.Close()
+	for rows.Next() {
+		if err := q.r.scan(rows); err != nil {
+			return err
 		}
-		rows.Close()
-		return rows.Err()
-	})
+		if err := q.read(q.r); err != nil {
+			return err
+		}
+	}
+	rows.Close()
+	return rows.Err()
 }
 
 func (t *pipeline) exec(ctx context.Context, statements ...statement) error {
 	if err := savable(statements); err != nil {
 		return err
 	}
-	return t.send(ctx, statements, false, affects)
+	return t.send(ctx, statements, false, affects(statements))
 }
 
 func (t *pipeline) commit(ctx context.Context, statements ...statement) error {
 	if err := savable(statements); err != nil {
 		return err
 	}
-	err := t.send(ctx, statements, true, affects)
+	err := t.send(ctx, statements, true, affects(statements))
 	if err == nil {
 		t.begun = false
 		return nil
@@ -73,18 +80,20 @@ func (t *pipeline) commit(ctx context.Context, statements ...statement) error {
 	return err
 }
 
-// affects reads the answer to a statement that changes rows.
-func affects(st statement, reader *pgconn.ResultReader) error {
-	tag, err := reader.Close()
-	if err == nil && tag.RowsAffected() != st.rows {
-		err = errGuard
+// affects reads the answers to statements that change rows.
+func affects(statements []statement) func(int, *pgconn.ResultReader) error {
+	return func(i int, reader *pgconn.ResultReader) error {
+		tag, err := reader.Close()
+		if err == nil && tag.RowsAffected() != statements[i].rows {
+			err = errGuard
+		}
+		return err
 	}
-	return err
 }
 
 // send sends everything in one message and reads the answers; the first error is the one that counts, since
 // the server skips what follows it.
-func (t *pipeline) send(ctx context.Context, statements []statement, commit bool, read func(statement, *pgconn.ResultReader) error) error {
+func (t *pipeline) send(ctx context.Context, statements []statement, commit bool, read func(i int, reader *pgconn.ResultReader) error) error {
 	described := make([]*pgconn.StatementDescription, len(statements))
 	encoded := make([]pgx.ExtendedQueryBuilder, len(statements))
 	for i, st := range statements {
@@ -127,9 +136,9 @@ func (t *pipeline) send(ctx context.Context, statements []statement, commit bool
 	if err == nil && begin {
 		err = next(p, concluded)
 	}
-	for _, st := range statements {
+	for i := range statements {
 		if err == nil {
-			err = next(p, func(reader *pgconn.ResultReader) error { return read(st, reader) })
+			err = next(p, func(reader *pgconn.ResultReader) error { return read(i, reader) })
 		}
 	}
 	if err == nil && commit {
@@ -219,8 +228,8 @@ func arrays(columns []column, rows [][]any) []any {
 }
 
 // array is column i of the rows; the zero T is NULL.
-func array[T any](rows [][]any, i int, value func(any) T) []T {
-	column := make([]T, len(rows))
+func array[T any](rows [][]any, i int, value func(any) T) pgtype.FlatArray[T] {
+	column := make(pgtype.FlatArray[T], len(rows))
 	for r, row := range rows {
 		if row[i] != nil {
 			column[r] = value(row[i])
@@ -229,8 +238,8 @@ func array[T any](rows [][]any, i int, value func(any) T) []T {
 	return column
 }
 
-func uuidArray(ids []uuid.UUID) []pgtype.UUID {
-	list := make([]pgtype.UUID, len(ids))
+func uuidArray(ids []uuid.UUID) pgtype.FlatArray[pgtype.UUID] {
+	list := make(pgtype.FlatArray[pgtype.UUID], len(ids))
 	for i, id := range ids {
 		list[i] = pgtype.UUID{Bytes: id, Valid: true}
 	}

@@ -142,8 +142,7 @@ func writePath(s *Store, ops []Op, def *domain.Definition) map[string]statement 
 	one := ops[0]
 	all["the lock of one"] = statement{query: s.dialect.text.lockOne, args: []any{one.ExecutionID, one.WorkflowID}}
 	b := &batch{store: s, ops: ops}
-	query, args := b.lock(b.members())
-	all["the lock of a batch"] = statement{query: query, args: args}
+	all["the lock of a batch"] = b.lock(b.members())[0]
 	for _, n := range []int{1, len(ops)} {
 		var save saving
 		for _, op := range ops[:n] {

@@ -79,10 +79,10 @@ func (s *Store) deleteSlice(ctx context.Context, ids []uuid.UUID) (deleted int, 
 // ids runs a query of one column of ids, which compares its last column with a list.
 func (s *Store) ids(ctx context.Context, t transaction, query string, in []uuid.UUID, rest string) (found []uuid.UUID, err error) {
 	list, args := inList(in)
-	err = t.query(ctx, s.dialect.bind(query+list+" "+rest), args, newRecord(1), func(r *record) error {
+	err = t.query(ctx, question{s.dialect.bind(query + list + " " + rest), args, newRecord(1), func(r *record) error {
 		found = append(found, r.uuid())
 		return r.err
-	})
+	}})
 	return found, err
 }
 
@@ -158,7 +158,7 @@ func (s *Store) deleteVersion(ctx context.Context, v Version) (bool, error) {
 		}
 		late := 0
 		query := d.bind("SELECT w.id FROM " + workflowsTable + " AS w WHERE w.id > ? AND w.type = ? AND w.definition_version = ? LIMIT 1")
-		err = t.query(ctx, query, []any{firstIDAt(before), v.Type, int64(v.Version)}, newRecord(1), func(*record) error { late++; return nil })
+		err = t.query(ctx, question{query, []any{firstIDAt(before), v.Type, int64(v.Version)}, newRecord(1), func(*record) error { late++; return nil }})
 		if err != nil || late > 0 {
 			return err
 		}
@@ -178,7 +178,7 @@ func (s *Store) holdVersion(ctx context.Context, t transaction, v *Version) erro
 	}
 	found := false
 	query := s.dialect.bind("SELECT d.version FROM " + definitionsTable + " AS d WHERE d.type = ? AND d.version = ? " + s.dialect.forShare)
-	err := t.query(ctx, query, []any{v.Type, int64(v.Version)}, newRecord(1), func(*record) error { found = true; return nil })
+	err := t.query(ctx, question{query, []any{v.Type, int64(v.Version)}, newRecord(1), func(*record) error { found = true; return nil }})
 	if err == nil && !found {
 		return decided{versionNotFound(v.Type, v.Version)}
 	}

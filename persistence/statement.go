@@ -25,7 +25,7 @@ func savable(statements []statement) error {
 			switch v := arg.(type) {
 			case string:
 				ok = isText(v)
-			case []pgtype.Text:
+			case pgtype.FlatArray[pgtype.Text]:
 				for i := range v {
 					ok = ok && isText(v[i].String)
 				}

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,9 +46,6 @@ type Mark struct {
 	Passed int
 }
 
-// priorities are the values that a priority has, first to last.
-const priorities = 10
-
 // Due gives the executions that are due within ahead (negative: that have been due for so long), at most
 // limit for each queue and priority, earliest first, and the database's time. Each lane is read through the
 // index by itself, so that a backlog in one never hides another (DESIGN section 2).
@@ -56,14 +54,42 @@ func (s *Store) Due(ctx context.Context, queues []string, ahead time.Duration, l
 	if err != nil {
 		return nil, now, err
 	}
+	used, err := s.usedLanes(ctx)
+	if err != nil {
+		return nil, now, err
+	}
 	var lanes []*bun.SelectQuery
-	for _, queue := range queues {
-		for priority := range priorities {
-			lanes = append(lanes, s.lane(Lane{queue, priority}, now.Add(ahead), limit))
+	for _, lane := range used {
+		if slices.Contains(queues, lane.Queue) {
+			lanes = append(lanes, s.lane(lane, now.Add(ahead), limit))
 		}
 	}
 	list, err := s.candidates(ctx, lanes)
 	return list, now, err
+}
+
+// usedLanes gives the lanes in which anything is scheduled. It walks the index from lane to lane, which costs a
+// probe or two for each: far less than to look into every lane that there could be, each second.
+func (s *Store) usedLanes(ctx context.Context) (lanes []Lane, err error) {
+	first := func(conditions ...func(*bun.SelectQuery) *bun.SelectQuery) (found bool) {
+		q := s.read.NewSelect().ColumnExpr("e.queue, e.priority").TableExpr(executionsTable + " AS e").
+			Where("e.state = 'scheduled'").Where("NOT e.held").Where(s.dialect.dueColumn + " IS NOT NULL").
+			Apply(conditions...).OrderExpr("e.queue, e.priority").Limit(1)
+		var next []Lane
+		next, err = collect(ctx, q, 2, func(r *record) Lane { return Lane{Queue: r.text(), Priority: r.int()} })
+		lanes = append(lanes, next...)
+		return len(next) > 0
+	}
+	for found := first(); found; {
+		last := lanes[len(lanes)-1]
+		found = first(func(q *bun.SelectQuery) *bun.SelectQuery {
+			return q.Where("e.queue = ?", last.Queue).Where("e.priority > ?", last.Priority)
+		})
+		if !found && err == nil {
+			found = first(func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("e.queue > ?", last.Queue) })
+		}
+	}
+	return lanes, err
 }
 
 // DueBehind gives what stands behind the marks of lanes and is due by until, at most limit for each, earliest

@@ -1,5 +1,7 @@
 package persistence
 
+import "strings"
+
 // texts are the statements of the write path that are the same each time: those of one row, and on PostgreSQL
 // those of any number.
 type texts struct {
@@ -7,11 +9,12 @@ type texts struct {
 	insertOne, insertMany map[*insert]string
 
 	lockOne       string // a workflow and the named one of its executions
+	lockFree      string // the same, passing over it if it is locked
 	lockMany      string // workflows and the newest execution of each, passing over what is locked; PostgreSQL
 	lockWorkflow  string
 	lockExecution string // of a workflow that is locked
 	insertKey     string
-	openMany      string // the open workflows of subjects of a type, without allow_multiple; PostgreSQL
+	openMany      string // the open workflows of subjects, without allow_multiple; PostgreSQL
 	newest        string // the newest version of one type, on PostgreSQL of any number, and the clock
 	clock         string // "" where the clock is the injected one
 
@@ -40,7 +43,8 @@ func (d *dialect) texts() texts {
 	if d.counted {
 		t.newest = d.newestOf("= ANY (?::text[])")
 	}
-	all := []string{t.newest, t.lockOne, t.lockWorkflow, t.lockExecution, t.insertKey}
+	t.lockFree = strings.TrimSpace(t.lockOne + " " + d.skipLocked)
+	all := []string{t.newest, t.lockOne, t.lockFree, t.lockWorkflow, t.lockExecution, t.insertKey}
 	if t.clock != "" {
 		all = append(all, t.clock)
 	}
@@ -62,7 +66,7 @@ func (d *dialect) texts() texts {
 	}
 	if d.counted {
 		t.lockMany = d.lockBoth(newestExecution, "= ANY (?::uuid[])") + " " + d.skipLocked
-		t.openMany = d.openOf("= ANY (?::text[])")
+		t.openMany = d.openMany()
 		all = append(all, t.lockMany, t.openMany)
 	}
 	for _, text := range all {
@@ -86,8 +90,16 @@ func (d *dialect) lockBoth(joined, workflows string) string {
 // openOf is the query of the open workflows without allow_multiple of subjects of a type, given how their ids
 // are compared. The unique index answers it.
 func (d *dialect) openOf(subjects string) string {
-	return d.bind("SELECT w.subject_id, w.id FROM " + workflowsTable + " AS w WHERE w.type = ? AND w.subject_type = ?" +
+	return d.bind("SELECT w.type, w.subject_type, w.subject_id, w.id FROM " + workflowsTable + " AS w WHERE w.type = ? AND w.subject_type = ?" +
 		" AND w.subject_id " + subjects + " AND w.state IN ('ready', 'performing', 'paused') AND NOT w.allow_multiple")
+}
+
+// openMany is openOf for any subjects on PostgreSQL. It looks each up by itself, since the planner, while its
+// statistics think the index small, would walk through all open workflows of a type in place of that.
+func (d *dialect) openMany() string {
+	return "SELECT v.type, v.subject_type, v.subject_id, w.id FROM unnest($1::text[], $2::text[], $3::text[]) AS v(type, subject_type, subject_id)" +
+		" CROSS JOIN LATERAL (SELECT o.id FROM " + workflowsTable + " AS o WHERE o.type = v.type AND o.subject_type = v.subject_type" +
+		" AND o.subject_id = v.subject_id AND o.state IN ('ready', 'performing', 'paused') AND NOT o.allow_multiple LIMIT 1) AS w"
 }
 
 // newestOf is the query of the newest versions of types, given how those are compared, and the clock.

@@ -14,14 +14,22 @@ import (
 // rolls back. There are two: one over database/sql, and one for PostgreSQL that sends what belongs together
 // in one message.
 type transaction interface {
-	// query hands each row of the answer to read. The columns are in r.
-	query(ctx context.Context, query string, args []any, r *record, read func(*record) error) error
+	// query asks in order, and hands each row of an answer to who reads it.
+	query(ctx context.Context, questions ...question) error
 	// exec runs statements in their order.
 	exec(ctx context.Context, statements ...statement) error
 	// commit runs the last statements and commits. A commitError means that nobody knows whether it did.
 	commit(ctx context.Context, statements ...statement) error
 	// rollback ends a transaction that was not committed.
 	rollback()
+}
+
+// question is a query, and what becomes of the rows of its answer, each of which is in r when it is read.
+type question struct {
+	query string
+	args  []any
+	r     *record
+	read  func(*record) error
 }
 
 // commitError is a connection that broke while a COMMIT was on its way: the change may be there or not.
@@ -102,26 +110,35 @@ func (t *sqlTransaction) begin(ctx context.Context) error {
 	return err
 }
 
-func (t *sqlTransaction) query(ctx context.Context, query string, args []any, r *record, read func(*record) error) error {
+func (t *sqlTransaction) query(ctx context.Context, questions ...question) error {
 	if err := t.begin(ctx); err != nil {
 		return err
 	}
+	for _, q := range questions {
+		if err := t.ask(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *sqlTransaction) ask(ctx context.Context, q question) error {
 	var rows *sql.Rows
 	var err error
-	if st := t.prepared[query]; st != nil {
-		rows, err = t.tx.StmtContext(ctx, st).QueryContext(ctx, args...)
+	if st := t.prepared[q.query]; st != nil {
+		rows, err = t.tx.StmtContext(ctx, st).QueryContext(ctx, q.args...)
 	} else {
-		rows, err = t.tx.QueryContext(ctx, query, args...)
+		rows, err = t.tx.QueryContext(ctx, q.query, q.args...)
 	}
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := r.scan(rows); err != nil {
+		if err := q.r.scan(rows); err != nil {
 			return err
 		}
-		if err := read(r); err != nil {
+		if err := q.read(q.r); err != nil {
 			return err
 		}
 	}

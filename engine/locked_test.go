@@ -1,0 +1,62 @@
+package engine_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/genevadrive/genevadrive/engine"
+)
+
+// TestForeignLocksKeepOnlyTheirOwnWaiting has somebody hold the rows of two workflows, and the place of a third in
+// the unique index: others are claimed and created meanwhile. SQLite has no locks of rows.
+func TestForeignLocksKeepOnlyTheirOwnWaiting(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		if w.store.SingleWriter() {
+			return
+		}
+		ctx := w.t.Context()
+		s := engine.Stepper{Engine: w.engine()}
+		if err := s.Register(ctx); err != nil {
+			w.t.Fatal(err)
+		}
+		w.define(s.Engine, "type: Slow\nsteps: [{name: one, wait: PT0S}]")
+		first, second, free, model := w.create(s.Engine, "Slow"), w.create(s.Engine, "Slow"), w.create(s.Engine, "Slow"), w.create(s.Engine, "Slow")
+		w.create(s.Engine, "Slow")
+
+		tx, err := w.store.DB().BeginTx(ctx, nil)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer tx.Rollback()
+		if _, err := tx.ExecContext(ctx, "UPDATE geneva_drive_workflows SET updated_at = updated_at WHERE id IN (?, ?)", first.ID, second.ID); err != nil {
+			w.t.Fatal(err)
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE geneva_drive_workflows SET subject_id = 'held' WHERE id = ?", model.ID); err != nil {
+			w.t.Fatal(err)
+		}
+		done := make(chan bool, 3)
+		for _, locked := range []engine.Workflow{first, second} {
+			go func() { done <- s.Claim(context.Background(), locked.ID, locked.CurrentExecutionID) != nil }()
+		}
+		go func() {
+			_, err := s.Create(context.Background(), member("Slow", "held"))
+			done <- err == nil
+		}()
+
+		began := time.Now()
+		w.claim(s, free)
+		w.create(s.Engine, "Slow")
+		if took := time.Since(began); len(done) > 0 {
+			w.t.Fatalf("what is locked was done, or refused, before the others, who took %v", took)
+		}
+		if err := tx.Rollback(); err != nil {
+			w.t.Fatal(err)
+		}
+		for range 3 {
+			if !<-done {
+				w.t.Error("what was locked fails, though the lock is gone")
+			}
+		}
+	})
+}

@@ -71,6 +71,7 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	c.start = e.newStart()
 	for {
 		result := e.store(ctx, c.op)
 		if again, err := c.renew(ctx, result.Err); !again {
@@ -95,7 +96,9 @@ type creation struct {
 	plan     *plan
 	span     Span
 	op       persistence.CreateOp
+	made     domain.Change // the workflow as it was made, before its first step was claimed
 	canceled domain.Change // of what was in the way
+	start    *start        // nil: the first step is claimed in a transaction of its own
 }
 
 // creation checks and prepares a create. Its ids are made here, before any transaction. Which version is the
@@ -120,7 +123,11 @@ func (e *Engine) creation(ctx context.Context, r CreateRequest) (*creation, erro
 		Key:      r.Key.stored(params.ID, 201),
 		Build: func(now time.Time) (domain.Change, error) {
 			change, err := domain.NewWorkflow(c.plan.Definition, params, now)
-			return e.stamp(change, now), err
+			c.made = e.stamp(change, now)
+			if err != nil {
+				return c.made, err
+			}
+			return c.start.claim(c.plan, c.made, now), nil
 		},
 		Cancel: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			change, err := domain.Control(nil, row.Workflow, row.Execution, domain.Command{Verb: domain.VerbCancel,
@@ -144,6 +151,7 @@ func (c *creation) renew(ctx context.Context, refusal error) (again bool, err er
 		return false, refusal
 	}
 	c.e.plans.forgetNewest(c.plan.Type, c.plan.Version)
+	c.start.release() // the first step of the newer version may be another one
 	if c.plan, err = c.e.planFor(ctx, c.plan.Type, 0); err != nil {
 		return false, err
 	}
@@ -154,6 +162,7 @@ func (c *creation) renew(ctx context.Context, refusal error) (again bool, err er
 // ended tells of what the store has done, lets what is due start, and gives the answer.
 func (c *creation) ended(ctx context.Context, result persistence.CreateResult) (Outcome, error) {
 	out, err := c.answer(ctx, result)
+	c.start.release()
 	c.span.End(created(err))
 	return out, err
 }
@@ -161,6 +170,7 @@ func (c *creation) ended(ctx context.Context, result persistence.CreateResult) (
 func (c *creation) answer(ctx context.Context, result persistence.CreateResult) (Outcome, error) {
 	e := c.e
 	if result.Err != nil {
+		c.start.lost(result.Err)
 		return e.replay(ctx, result.Err)
 	}
 	if existing := result.Existing; existing != nil {
@@ -171,9 +181,11 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 		e.inFlight.abort(old.Workflow.CurrentExecutionID, old.Execution.Fence)
 		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: c.canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
 	}
-	e.moved(slog.LevelInfo, "workflow created", result.Result)
-	e.announce(c.plan, result.Change, result.Now)
-	return Outcome{Workflow: shown(result.Change.Workflow, result.Change.Next), Status: 201}, nil
+	e.moved(slog.LevelInfo, "workflow created", persistence.Result{Change: c.made, Now: result.Now})
+	if !c.start.hand(c.plan, result.Change) {
+		e.announce(c.plan, result.Change, result.Now)
+	}
+	return Outcome{Workflow: shown(c.made.Workflow, c.made.Next), Status: 201}, nil
 }
 
 func (r *CreateRequest) check() error {

@@ -50,10 +50,13 @@ func (e *Engine) work(ctx, runs context.Context) {
 	}
 }
 
-// perform claims the execution of a slot, runs and settles it, and goes on with its successors as long as
+// perform claims the execution of a slot, unless its create has done so, runs and settles it, and goes on with its successors as long as
 // they are due at once and nobody else wants the slot (DESIGN section 4).
 func (e *Engine) perform(ctx, runs context.Context, slot *queue.Slot) {
-	c := e.claim(ctx, slot.Item, nil)
+	c, ok := slot.Claimed.(*claimed)
+	if !ok {
+		c = e.claim(ctx, slot.Item, nil)
+	}
 	for started := e.Now(); c != nil; {
 		result, aborted := e.attempt(runs, c)
 		if aborted {

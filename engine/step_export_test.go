@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/google/uuid"
 
@@ -70,7 +71,28 @@ func (s Stepper) HandBack(h *Hand) { s.handBack(h.c) }
 func (s Stepper) Server() uuid.UUID { return s.lease.server() }
 
 // CommitUnder makes commits end, asking what became of them included, when ctx ends.
-func (s Stepper) CommitUnder(ctx context.Context) { s.commits.base = ctx }
+func (s Stepper) CommitUnder(ctx context.Context) { s.commits.base, s.creates.base = ctx, ctx }
+
+// Worker waits for a step to perform as a worker does, and gives its claim; nil once the list is closed.
+func (s Stepper) Worker(ctx context.Context) <-chan *Hand {
+	idle, claims := s.Ready.Idle(), make(chan *Hand, 1)
+	go func() {
+		slot, err := s.Ready.Next(ctx)
+		if err != nil {
+			claims <- nil
+			return
+		}
+		c, ok := slot.Claimed.(*claimed)
+		if !ok {
+			c = s.claim(ctx, slot.Item, nil)
+		}
+		claims <- hand(c)
+	}()
+	for s.Ready.Idle() == idle {
+		runtime.Gosched()
+	}
+	return claims
+}
 
 // Token is what authorizes a callback.
 func (s Stepper) Token(execution uuid.UUID) string { return s.callbackToken(execution) }

@@ -50,7 +50,7 @@ var insertWorkflow = &insert{
 		{name: "subject_type", kind: kindText}, {name: "subject_id", kind: kindText}, {name: "state", kind: kindText},
 		{name: "current_step_name", kind: kindText}, {name: "current_execution_id", kind: kindUUID},
 		{name: "allow_multiple", kind: kindBool}, {name: "data", kind: kindText},
-		{name: "traceparent", kind: kindText}, {name: "lock_version", kind: kindInt},
+		{name: "traceparent", kind: kindText}, {name: "lock_version", kind: kindInt}, {name: "started_at", kind: kindTime},
 		{name: "finished_at", kind: kindTime}, {name: "created_at", kind: kindTime}, {name: "updated_at", kind: kindTime},
 	},
 }
@@ -208,7 +208,7 @@ func workflowInsert(w *domain.Workflow) []any {
 	return []any{
 		w.ID, w.Type, int64(w.DefinitionVersion), w.SubjectType, w.SubjectID, string(w.State),
 		orNull(w.CurrentStepName), idOrNull(w.CurrentExecutionID), w.AllowMultiple, string(w.Data),
-		orNull(w.Traceparent), w.LockVersion, timeOrNull(w.FinishedAt), w.CreatedAt, w.UpdatedAt,
+		orNull(w.Traceparent), w.LockVersion, timeOrNull(w.StartedAt), timeOrNull(w.FinishedAt), w.CreatedAt, w.UpdatedAt,
 	}
 }
 

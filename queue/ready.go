@@ -75,6 +75,7 @@ type ReadyList struct {
 	timer    *time.Timer
 	wake     time.Time // what the timer is set to; zero: not set
 	idle     []*worker
+	reserved int       // of the idle workers, how many are kept for slots that are reserved
 	workers  sync.Pool // of *worker, between calls of Next
 	order    uint64
 	running  int
@@ -237,7 +238,7 @@ func (l *ReadyList) tick() {
 
 // dispatch hands items to idle workers, one each, until one of the two runs out.
 func (l *ReadyList) dispatch() {
-	for len(l.idle) > 0 {
+	for len(l.idle) > l.reserved {
 		slot := l.next()
 		if slot == nil {
 			return
@@ -259,7 +260,8 @@ func (l *ReadyList) next() *Slot {
 
 // Next blocks until an item may run and returns the slot it runs on, which the caller
 // must release. It returns ErrClosed once the list is closed and the context's error
-// when that ends. The number of callers is the number of slots.
+// when that ends, unless it has been handed a slot with a claim. The number of callers is
+// the number of slots.
 func (l *ReadyList) Next(ctx context.Context) (*Slot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -287,12 +289,15 @@ func (l *ReadyList) Next(ctx context.Context) (*Slot, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.workers.Put(w)
 	if w.at >= 0 {
 		l.leave(w)
 	} else if slot := <-w.slot; slot != nil {
+		if slot.Claimed != nil {
+			return slot, nil
+		}
 		slot.giveBack()
 	}
-	l.workers.Put(w)
 	return nil, ctx.Err()
 }
 

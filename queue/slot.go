@@ -4,10 +4,12 @@ import "github.com/google/uuid"
 
 // Slot is the right to run one item: a worker and a unit of its receiver.
 type Slot struct {
-	Item Item
+	Item    Item
+	Claimed any // what Hand was given; nil: nobody has claimed the item yet
 
-	list  *ReadyList
-	entry *entry // nil once released
+	list     *ReadyList
+	entry    *entry // nil once released
+	reserved bool   // and not handed to a worker
 }
 
 // Release ends the item and frees its receiver's unit. A second call does nothing.
@@ -20,6 +22,9 @@ func (s *Slot) Release() {
 	}
 	e := s.entry
 	s.entry = nil
+	if s.reserved {
+		l.reserved--
+	}
 	l.running--
 	delete(l.entries, e.item.ExecutionID)
 	l.lanes.vacate(e.lane)

@@ -1,0 +1,165 @@
+package engine_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/engine"
+	"github.com/genevadrive/genevadrive/persistence"
+)
+
+// TestAFirstStepIsClaimedWithItsCreate has an idle worker, for which the create's own transaction claims the step.
+// The answer shows the workflow as it was made.
+func TestAFirstStepIsClaimedWithItsCreate(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		counted := &commitCounter{Observer: newWatcher()}
+		s := engine.Stepper{Engine: w.engine(func(c *engine.Config) { c.Observer = counted })}
+		if err := s.Register(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+		w.define(s.Engine, "type: Quick\nsteps: [{name: one}, {name: two}]")
+		worker := s.Worker(w.t.Context())
+		wf := w.create(s.Engine, "Quick")
+		if wf.State != domain.WorkflowReady || wf.StartedAt != nil || wf.Current.State != domain.ExecutionScheduled || wf.Current.Attempt != 0 {
+			w.t.Errorf("the answer shows %+v, %+v", wf, wf.Current)
+		}
+		h := <-worker
+		x := h.Execution()
+		row := w.awaitState(wf.ID, domain.WorkflowPerforming)
+		if row.Execution.ID != wf.CurrentExecutionID || row.Execution.Fence != x.Fence || row.Execution.Attempt != 1 ||
+			row.Execution.ClaimedBy != s.Server() || row.Workflow.StartedAt == nil || !row.Workflow.StartedAt.Equal(row.Workflow.CreatedAt) {
+			w.t.Errorf("the row is %+v, %+v; the worker has %+v", row.Workflow, row.Execution, x)
+		}
+		if counted.n != 0 {
+			w.t.Errorf("the claim took %d commits of its own", counted.n)
+		}
+		for range 2 {
+			h = s.Settle(w.t.Context(), h, domain.Result{Answer: &domain.Answer{Action: domain.ActionComplete}, Status: 200}, true)
+		}
+		w.awaitState(wf.ID, domain.WorkflowFinished)
+		if got := w.history(wf.ID); !slices.Equal(got, []string{"one completed/completed", "two completed/completed"}) {
+			w.t.Errorf("history is %q", got)
+		}
+	})
+}
+
+// commitCounter counts the commits of decisions, which creates are not.
+type commitCounter struct {
+	engine.Observer
+	n int
+}
+
+func (c *commitCounter) Committed(int) { c.n++ }
+
+// TestAFirstStepIsLeftScheduled is every reason not to claim it with the create: the worker stays free.
+func TestAFirstStepIsLeftScheduled(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		hour := time.Hour
+		for name, tt := range map[string]struct {
+			yaml string
+			with func(*engine.Stepper, *engine.CreateRequest)
+		}{
+			"it is delayed by its definition": {"steps: [{name: one, wait: P1D}]", nil},
+			"it is delayed by the request":    {"steps: [{name: one}]", func(_ *engine.Stepper, r *engine.CreateRequest) { r.Wait = &hour }},
+			"there is no step":                {"steps: []", nil},
+			"the receiver is saturated": {"steps: [{name: one}]", func(s *engine.Stepper, _ *engine.CreateRequest) {
+				w.create(s.Engine, "Left")
+			}},
+		} {
+			s := engine.Stepper{Engine: w.engine()}
+			if err := s.Register(w.t.Context()); err != nil {
+				w.t.Fatal(err)
+			}
+			_, _, err := s.RegisterDefinition(w.t.Context(), "", []byte("type: Left\nallow_multiple: true\nwebhook: {url: \""+w.receiver.url+"\", max_in_flight: 1}\n"+tt.yaml), domain.SourceYAML)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			s.Worker(w.t.Context())
+			s.Worker(w.t.Context()) // which stays idle where the first one has a step
+			request := member("Left", uuid.NewString())
+			if tt.with != nil {
+				tt.with(&s, &request)
+			}
+			before := s.Ready.Stats()
+			out, err := s.Create(w.t.Context(), request)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			row, err := w.store.Workflow(w.t.Context(), out.Workflow.ID)
+			if err != nil || row.Workflow.State == domain.WorkflowPerforming {
+				w.t.Errorf("%s: the row is %+v, %v", name, row.Workflow, err)
+			}
+			if after := s.Ready.Stats(); after.Running != before.Running || after.Idle != before.Idle {
+				w.t.Errorf("%s: the list had %+v, has %+v", name, before, after)
+			}
+			s.Ready.Close()
+		}
+	})
+}
+
+// TestAFirstStepOfAServerThatStopsIsHandedBack closes the list between the commit and the hand-over.
+func TestAFirstStepOfAServerThatStopsIsHandedBack(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		var s engine.Stepper
+		s.Engine = w.engine(func(c *engine.Config) {
+			c.Logger = slog.New(onLog{told: func(message string) {
+				if message == "workflow created" {
+					s.Ready.Close()
+				}
+			}})
+		})
+		if err := s.Register(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+		w.define(s.Engine, "type: Late\nsteps: [{name: one}]")
+		worker := s.Worker(w.t.Context())
+		wf := w.create(s.Engine, "Late")
+		if h := <-worker; h != nil {
+			w.t.Errorf("a worker that has gone performs %+v", h.Execution())
+		}
+		if row := w.awaitState(wf.ID, domain.WorkflowReady); row.Execution.State != domain.ExecutionScheduled || row.Execution.Interruptions != 0 {
+			w.t.Errorf("handed back as %+v", row.Execution)
+		}
+	})
+}
+
+// TestACreateThatNobodyHeardOfLeavesNoClaim loses the reply to the commit of a create, and the database with it.
+func TestACreateThatNobodyHeardOfLeavesNoClaim(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		ctx := context.Background()
+		s, l := w.fragile()
+		w.define(s.Engine, "type: Stray\nsteps: [{name: one}]")
+		s.HandBack(w.claim(s, w.create(s.Engine, "Stray"))) // the plan is known from here on
+		s.Offered()
+		present, leave := context.WithCancel(ctx)
+		worker := s.Worker(present)
+		l.cutForLong(s, true)
+		if out, err := s.Create(ctx, member("Stray", "lost")); domain.CodeOf(err) != domain.CodeUnavailable {
+			w.t.Fatalf("the create gives %+v, %v", out, err)
+		}
+		if stats := s.Ready.Stats(); stats.Running != 0 || stats.Idle != 1 {
+			w.t.Errorf("the slot is still reserved: %+v", stats)
+		}
+		leave() // or it would claim what is handed back
+		<-worker
+		list, _, err := w.store.Workflows(ctx, persistence.WorkflowFilter{SubjectIDs: []string{"lost"}}, persistence.Page{Limit: 2})
+		if err != nil || len(list) != 1 {
+			w.t.Fatalf("committed are %+v, %v", list, err)
+		}
+		id := list[0].Workflow.ID
+		w.awaitState(id, domain.WorkflowPerforming)
+		l.mend(s)
+		if err := s.HandBackStrays(ctx); err != nil {
+			w.t.Fatal(err)
+		}
+		if row := w.awaitState(id, domain.WorkflowReady); row.Execution.State != domain.ExecutionScheduled || row.Execution.Interruptions != 0 {
+			w.t.Errorf("handed back as %+v", row.Execution)
+		}
+	})
+}

@@ -65,7 +65,7 @@ func (e *Engine) perform(ctx, runs context.Context, slot *queue.Slot) {
 		}
 		mayContinue := func(next *domain.Execution) bool {
 			waiting := e.Ready.Waiting() > 0
-			return ctx.Err() == nil && e.lease.live() && sameLane(c, next) &&
+			return ctx.Err() == nil && sameLane(c, next) &&
 				(!waiting || e.Now().Sub(started) < maxChain)
 		}
 		if c = e.settle(runs, c, result, mayContinue); c != nil {
@@ -95,7 +95,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 	}
 	var p *plan
 	var written time.Time // the row, last
-	params := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server(), Hurry: by != nil}
+	params := domain.ClaimParams{Fence: e.NewFence(), Hurry: by != nil}
 	op := persistence.Op{WorkflowID: item.WorkflowID, ExecutionID: item.ExecutionID,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			var ok bool
@@ -113,7 +113,11 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 			if missing != nil && by.standsInFor(step) {
 				missing, terms.budget = nil, domain.DefaultWebhookTimeout
 			}
-			params.Budget, written = terms.budget, row.Workflow.UpdatedAt
+			server, live := e.lease.claimant()
+			if !live {
+				return domain.Change{}, domain.ErrNotClaimable
+			}
+			params.Server, params.Budget, written = server, terms.budget, row.Workflow.UpdatedAt
 			claim, err := domain.Claim(row.Workflow, *row.Execution, params, now)
 			switch {
 			case err != nil:
@@ -168,7 +172,7 @@ func stepMissing(p *plan, name string) domain.ExecutionError {
 // count: the answer was given once and will not be given again.
 func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, mayContinue func(*domain.Execution) bool) *claimed {
 	params := domain.SettleParams{Fence: c.execution.Fence, NextID: e.NewID(), Jitter: e.Jitter()}
-	following := domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server(), Hurry: c.speedrun != nil}
+	following := domain.ClaimParams{Fence: e.NewFence(), Hurry: c.speedrun != nil}
 	var continued *domain.Execution // the claim of the next step, if a commit of it was ever tried
 	op := persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
@@ -179,10 +183,11 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 			}
 			step, _, _ := c.plan.Step(due.StepName)
 			terms, missing, err := e.newLookup().terms(step)
-			if err != nil || missing != nil { // its claim, which may read the endpoint, is for another transaction
+			server, live := e.lease.claimant()
+			if err != nil || missing != nil || !live { // its claim, which may read the endpoint, is for another transaction
 				return e.stamp(change, now), nil
 			}
-			following.Budget = terms.budget
+			following.Server, following.Budget = server, terms.budget
 			change, ok := change.ThenClaim(following, now)
 			if !ok {
 				return e.stamp(change, now), nil

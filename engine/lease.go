@@ -33,18 +33,24 @@ type lease struct {
 
 func newLease(e *Engine) *lease { return &lease{e: e} }
 
-// server is the id under which this process claims.
+// server is the id under which this process has registered last.
 func (l *lease) server() uuid.UUID {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.id
+	id, _ := l.claimant()
+	return id
 }
 
 // live tells whether this server may claim.
 func (l *lease) live() bool {
+	_, live := l.claimant()
+	return live
+}
+
+// claimant is the id under which this server may claim at this moment, if it may. It is asked for when a claim is
+// decided: by then the server may have been declared dead, and have got a new id, since the claim was wanted.
+func (l *lease) claimant() (id uuid.UUID, live bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.released && l.e.Now().Sub(l.renewed) < leaseTTL-leaseMargin
+	return l.id, !l.released && l.e.Now().Sub(l.renewed) < leaseTTL-leaseMargin
 }
 
 // register makes a new row and takes its id.

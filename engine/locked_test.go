@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/engine"
 )
 
@@ -57,6 +58,34 @@ func TestForeignLocksKeepOnlyTheirOwnWaiting(t *testing.T) {
 			if !<-done {
 				w.t.Error("what was locked fails, though the lock is gone")
 			}
+		}
+	})
+}
+
+// TestAServerThatWasDeclaredDeadClaimsUnderItsNewID has a server lose its lease and take a new one while a settle
+// waits: what the settle goes on with must not be a claim of the dead id, which others would take over at once.
+func TestAServerThatWasDeclaredDeadClaimsUnderItsNewID(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		if w.store.SingleWriter() { // where a server is alone, and nobody writes beside a settle
+			return
+		}
+		ctx := w.t.Context()
+		s := engine.Stepper{Engine: w.engine()}
+		if err := s.Register(ctx); err != nil {
+			w.t.Fatal(err)
+		}
+		w.define(s.Engine, "type: Old\nsteps: [{name: one}, {name: two}]")
+		wf := w.create(s.Engine, "Old")
+		h, old := w.claim(s, wf), s.Server()
+		h = s.SettleIf(ctx, h, domain.Result{Answer: &domain.Answer{Action: domain.ActionComplete}, Status: 200}, func() bool {
+			w.exec("UPDATE geneva_drive_servers SET dead_at = heartbeat_at WHERE id = ?", old)
+			if err := s.Heartbeat(ctx); err != nil || s.Server() == old {
+				w.t.Errorf("the server goes on as %s: %v", s.Server(), err)
+			}
+			return true
+		})
+		if h == nil || h.Execution().ClaimedBy != s.Server() {
+			w.t.Errorf("the next step is claimed as %+v, the server is %s, was %s", h, s.Server(), old)
 		}
 	})
 }

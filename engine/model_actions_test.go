@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,6 +15,7 @@ import (
 	"github.com/genevadrive/genevadrive/engine"
 	"github.com/genevadrive/genevadrive/internal/dbfault"
 	"github.com/genevadrive/genevadrive/persistence"
+	"github.com/genevadrive/genevadrive/queue"
 )
 
 var (
@@ -77,7 +79,14 @@ func (m *modelRun) create(t *rapid.T) {
 	before := m.seen
 	var out engine.Outcome
 	var err error
+	worker := func() *engine.Hand { return nil }
+	if rapid.Bool().Draw(t, "with an idle worker") {
+		worker = s.worker()
+	}
 	m.step(s, func() { out, err = s.Create(s.ctx, r) })
+	if h := worker(); h != nil {
+		s.hands = append(s.hands, h)
+	}
 	id := out.Workflow.ID
 	switch {
 	case err == nil && !m.seen.has(id):
@@ -92,6 +101,26 @@ func (m *modelRun) create(t *rapid.T) {
 		t.Fatalf("create: %v", err)
 	case len(before.workflows) != len(m.seen.workflows):
 		t.Fatalf("create says %v, and there is another workflow", err)
+	}
+}
+
+// worker has a worker wait for a step until it is called off, which gives the claim that it was handed, if any.
+func (s *modelServer) worker() (callOff func() *engine.Hand) {
+	ctx, leave := context.WithCancel(context.Background())
+	got := make(chan *queue.Slot, 1)
+	go func() {
+		slot, _ := s.Ready.Next(ctx)
+		got <- slot
+	}()
+	synctest.Wait()
+	return func() *engine.Hand {
+		leave()
+		slot := <-got
+		if slot == nil {
+			return nil
+		}
+		defer slot.Release()
+		return engine.Claimed(slot)
 	}
 }
 

@@ -20,13 +20,17 @@ type start struct {
 }
 
 func (e *Engine) newStart() *start {
-	return &start{e: e, params: domain.ClaimParams{Fence: e.NewFence(), Server: e.lease.server()}}
+	return &start{e: e, params: domain.ClaimParams{Fence: e.NewFence()}}
 }
 
 // claim adds the claim to the change that makes a workflow, if the step can start here and now.
 func (s *start) claim(p *plan, made domain.Change, now time.Time) domain.Change {
 	due, ok := made.Due()
-	if s == nil || !ok || due.ScheduledFor.After(now) || !s.e.lease.live() {
+	if s == nil || !ok || due.ScheduledFor.After(now) {
+		return made
+	}
+	server, live := s.e.lease.claimant()
+	if !live {
 		return made
 	}
 	step, _, _ := p.Step(due.StepName)
@@ -40,7 +44,7 @@ func (s *start) claim(p *plan, made domain.Change, now time.Time) domain.Change 
 	if s.slot == nil {
 		return made
 	}
-	s.params.Budget = terms.budget
+	s.params.Server, s.params.Budget = server, terms.budget
 	claimed, ok := made.ThenClaim(s.params, now)
 	if ok {
 		s.tried = claimed.Next

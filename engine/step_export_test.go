@@ -61,7 +61,12 @@ func (s Stepper) Attempt(ctx context.Context, h *Hand) (domain.Result, bool) {
 
 // Settle is the third part. It may go on with the next step if that is due at once.
 func (s Stepper) Settle(ctx context.Context, h *Hand, result domain.Result, goOn bool) *Hand {
-	return hand(s.settle(ctx, h.c, result, func(*domain.Execution) bool { return goOn && s.lease.live() }))
+	return s.SettleIf(ctx, h, result, func() bool { return goOn })
+}
+
+// SettleIf is Settle that asks, in the middle of its transaction, whether it may go on.
+func (s Stepper) SettleIf(ctx context.Context, h *Hand, result domain.Result, goOn func() bool) *Hand {
+	return hand(s.settle(ctx, h.c, result, func(*domain.Execution) bool { return goOn() }))
 }
 
 // HandBack gives a claim back, as at shutdown.
@@ -82,11 +87,11 @@ func (s Stepper) Worker(ctx context.Context) <-chan *Hand {
 			claims <- nil
 			return
 		}
-		c, ok := slot.Claimed.(*claimed)
-		if !ok {
-			c = s.claim(ctx, slot.Item, nil)
+		h := Claimed(slot)
+		if h == nil {
+			h = hand(s.claim(ctx, slot.Item, nil))
 		}
-		claims <- hand(c)
+		claims <- h
 	}()
 	for s.Ready.Idle() == idle {
 		runtime.Gosched()
@@ -102,4 +107,10 @@ func hand(c *claimed) *Hand {
 		return nil
 	}
 	return &Hand{c}
+}
+
+// Claimed is the claim that a slot was handed over with; nil: it has none.
+func Claimed(slot *queue.Slot) *Hand {
+	c, _ := slot.Claimed.(*claimed)
+	return hand(c)
 }

@@ -50,8 +50,8 @@ func (e *Engine) work(ctx, runs context.Context) {
 	}
 }
 
-// perform claims the execution of a slot, unless its create has done so, runs and settles it, and goes on with its successors as long as
-// they are due at once and nobody else wants the slot (DESIGN section 4).
+// perform claims the execution of a slot, unless its create has done so, runs and settles it, and goes on with its
+// successors as long as they are due at once and nobody else wants the slot (DESIGN section 4).
 func (e *Engine) perform(ctx, runs context.Context, slot *queue.Slot) {
 	c, ok := slot.Claimed.(*claimed)
 	if !ok {

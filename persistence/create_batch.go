@@ -39,7 +39,8 @@ func (s *Store) CreateBatch(ctx context.Context, ops []CreateOp) []CreateResult 
 
 // CreateTogether makes workflows that have nothing to do with each other, and no keys, in one transaction, and
 // calls done with each one's place and result, once. What cannot share the transaction is made singly after that;
-// it calls done later, from goroutines of its own, under the same context. done may be called from several goroutines at once.
+// it calls done later, from goroutines of its own, under the same context. done may be called from several
+// goroutines at once.
 func (s *Store) CreateTogether(ctx context.Context, ops []CreateOp, done func(i int, r CreateResult)) {
 	if len(ops) == 1 {
 		done(0, s.Create(ctx, ops[0]))

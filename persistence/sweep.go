@@ -71,25 +71,35 @@ func (s *Store) Due(ctx context.Context, queues []string, ahead time.Duration, l
 // usedLanes gives the lanes in which anything is scheduled. It walks the index from lane to lane, which costs a
 // probe or two for each: far less than to look into every lane that there could be, each second.
 func (s *Store) usedLanes(ctx context.Context) (lanes []Lane, err error) {
-	first := func(conditions ...func(*bun.SelectQuery) *bun.SelectQuery) (found bool) {
-		q := s.read.NewSelect().ColumnExpr("e.queue, e.priority").TableExpr(executionsTable + " AS e").
-			Where("e.state = 'scheduled'").Where("NOT e.held").Where(s.dialect.dueColumn + " IS NOT NULL").
-			Apply(conditions...).OrderExpr("e.queue, e.priority").Limit(1)
-		var next []Lane
-		next, err = collect(ctx, q, 2, func(r *record) Lane { return Lane{Queue: r.text(), Priority: r.int()} })
-		lanes = append(lanes, next...)
-		return len(next) > 0
-	}
-	for found := first(); found; {
-		last := lanes[len(lanes)-1]
-		found = first(func(q *bun.SelectQuery) *bun.SelectQuery {
-			return q.Where("e.queue = ?", last.Queue).Where("e.priority > ?", last.Priority)
-		})
-		if !found && err == nil {
-			found = first(func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("e.queue > ?", last.Queue) })
+	var last Lane
+	for within := false; ; {
+		next, err := collect(ctx, s.laneAfter(last, within), 2, func(r *record) Lane { return Lane{Queue: r.text(), Priority: r.int()} })
+		switch {
+		case err != nil, len(next) == 0 && !within:
+			return lanes, err
+		case len(next) == 0:
+			within = false
+		default:
+			last, within = next[0], true
+			lanes = append(lanes, last)
 		}
 	}
-	return lanes, err
+}
+
+// laneAfter is the query of the next lane in which anything is scheduled: within the same queue, or of the queues
+// after it. SQLite would sort all that is scheduled if it were not told which index to walk.
+func (s *Store) laneAfter(last Lane, within bool) *bun.SelectQuery {
+	table := executionsTable + " AS e"
+	if s.dialect.oneFile {
+		table += " INDEXED BY " + executionsTable + "_due"
+	}
+	q := s.read.NewSelect().ColumnExpr("e.queue, e.priority").TableExpr(table).
+		Where("e.state = 'scheduled'").Where("NOT e.held").Where(s.dialect.dueColumn + " IS NOT NULL").
+		OrderExpr("e.queue, e.priority").Limit(1)
+	if within {
+		return q.Where("e.queue = ?", last.Queue).Where("e.priority > ?", last.Priority)
+	}
+	return q.Where("e.queue > ?", last.Queue)
 }
 
 // DueBehind gives what stands behind the marks of lanes and is due by until, at most limit for each, earliest

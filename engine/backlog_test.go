@@ -12,6 +12,7 @@ import (
 
 	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/engine"
+	"github.com/genevadrive/genevadrive/queue"
 )
 
 // multiply doubles the one step of a workflow until there are rows of them, and gives each a workflow of its own
@@ -76,29 +77,24 @@ func (w *world) lane(e *engine.Engine, typ string, rank, rows int) uuid.UUID {
 	return wf.ID
 }
 
-// stepper is an engine that a test steps, with its lease.
-func (w *world) stepper() engine.Stepper {
+// swept is what one more sweep offers, none of which is claimed, as if each claim failed.
+func (w *world) swept(s engine.Stepper) []queue.Item {
 	w.t.Helper()
-	s := engine.Stepper{Engine: w.engine(quiet)}
-	if err := s.Register(w.t.Context()); err != nil {
+	if err := s.Heartbeat(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	return s
+	items, err := s.Sweep(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return items
 }
 
-// sweepsUntil counts the sweeps until one offers the workflow, at most most of them. Nothing that they offer is
-// claimed, as if each claim failed.
+// sweepsUntil counts the sweeps until one offers the workflow, at most most of them.
 func (w *world) sweepsUntil(s engine.Stepper, id uuid.UUID, most int) int {
 	w.t.Helper()
 	for n := 1; n <= most; n++ {
-		if err := s.Heartbeat(w.t.Context()); err != nil {
-			w.t.Fatal(err)
-		}
-		items, err := s.Sweep(w.t.Context())
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		for _, item := range items {
+		for _, item := range w.swept(s) {
 			if item.WorkflowID == id {
 				return n
 			}
@@ -122,7 +118,7 @@ func TestPausedWorkflowsHideNothing(t *testing.T) {
 		w.control(maker, first, domain.VerbPause)
 		w.multiply(first, paused, true)
 		due := w.create(maker, "Plain").ID
-		items, err := w.stepper().Sweep(w.t.Context())
+		items, err := w.stepper(quiet).Sweep(w.t.Context())
 		if err != nil || len(items) != 1 || items[0].WorkflowID != due {
 			w.t.Errorf("the sweep offers %d steps, %v", len(items), err)
 		}
@@ -145,7 +141,7 @@ func TestStepsThatCannotBeClaimedHideNothing(t *testing.T) {
 		w.exec("UPDATE geneva_drive_step_executions SET scheduled_for = ? WHERE workflow_id = ?", time.Now().UTC().Add(-2*time.Hour), first)
 		between := w.lane(maker, "Plain", 1, 1)
 		last := w.lane(maker, "Plain", 2, 1)
-		s := w.stepper()
+		s := w.stepper(quiet)
 		for range 2 {
 			for _, id := range []uuid.UUID{last, between, first} {
 				if n := w.sweepsUntil(s, id, 6); n > 6 {
@@ -169,7 +165,7 @@ func TestUnreadableStepsHideNothing(t *testing.T) {
 		w.lane(maker, "Newer", 0, 11_500)
 		w.exec(fmt.Sprintf("UPDATE geneva_drive_definitions SET format = %d WHERE type = 'Newer'", domain.FormatVersion+1))
 		last := w.lane(maker, "Plain", 1, 1)
-		if n := w.sweepsUntil(w.stepper(), last, 3); n > 3 {
+		if n := w.sweepsUntil(w.stepper(quiet), last, 3); n > 3 {
 			w.t.Errorf("not offered by %d sweeps", n-1)
 		}
 	})
@@ -183,16 +179,9 @@ func TestStepsThatCannotBeClaimedGoBehindOthers(t *testing.T) {
 		w.define(maker, "type: Poison\nsteps: [{name: many}]")
 		w.define(maker, "type: Plain\nsteps: [{name: one}]")
 		first := w.lane(maker, "Poison", 0, 20)
-		s := w.stepper()
+		s := w.stepper(quiet)
 		order := func() (ids []uuid.UUID) {
-			if err := s.Heartbeat(w.t.Context()); err != nil {
-				w.t.Fatal(err)
-			}
-			items, err := s.Sweep(w.t.Context())
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			for _, item := range items {
+			for _, item := range w.swept(s) {
 				ids = append(ids, item.WorkflowID)
 			}
 			return ids

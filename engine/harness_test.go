@@ -102,6 +102,16 @@ func (w *world) start(change ...func(*engine.Config)) *engine.Engine {
 	return e
 }
 
+// stepper is an engine that a test steps by hand, with its lease.
+func (w *world) stepper(change ...func(*engine.Config)) engine.Stepper {
+	w.t.Helper()
+	s := engine.Stepper{Engine: w.engine(change...)}
+	if err := s.Register(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
 // define registers a definition of that YAML, whose steps go to the receiver.
 func (w *world) define(e *engine.Engine, yaml string) {
 	w.t.Helper()

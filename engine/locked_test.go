@@ -13,14 +13,11 @@ import (
 // the unique index: others are claimed and created meanwhile. SQLite has no locks of rows.
 func TestForeignLocksKeepOnlyTheirOwnWaiting(t *testing.T) {
 	eachWorld(t, func(w *world) {
-		if w.store.SingleWriter() {
+		if w.store.Dialect() == "sqlite" {
 			return
 		}
 		ctx := w.t.Context()
-		s := engine.Stepper{Engine: w.engine()}
-		if err := s.Register(ctx); err != nil {
-			w.t.Fatal(err)
-		}
+		s := w.stepper()
 		w.define(s.Engine, "type: Slow\nsteps: [{name: one, wait: PT0S}]")
 		first, second, free, model := w.create(s.Engine, "Slow"), w.create(s.Engine, "Slow"), w.create(s.Engine, "Slow"), w.create(s.Engine, "Slow")
 		w.create(s.Engine, "Slow")
@@ -66,14 +63,11 @@ func TestForeignLocksKeepOnlyTheirOwnWaiting(t *testing.T) {
 // waits: what the settle goes on with must not be a claim of the dead id, which others would take over at once.
 func TestAServerThatWasDeclaredDeadClaimsUnderItsNewID(t *testing.T) {
 	eachWorld(t, func(w *world) {
-		if w.store.SingleWriter() { // where a server is alone, and nobody writes beside a settle
+		if w.store.Dialect() == "sqlite" { // where a server is alone, and nobody writes beside a settle
 			return
 		}
 		ctx := w.t.Context()
-		s := engine.Stepper{Engine: w.engine()}
-		if err := s.Register(ctx); err != nil {
-			w.t.Fatal(err)
-		}
+		s := w.stepper()
 		w.define(s.Engine, "type: Old\nsteps: [{name: one}, {name: two}]")
 		wf := w.create(s.Engine, "Old")
 		h, old := w.claim(s, wf), s.Server()

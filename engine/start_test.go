@@ -19,10 +19,7 @@ import (
 func TestAFirstStepIsClaimedWithItsCreate(t *testing.T) {
 	eachWorld(t, func(w *world) {
 		counted := &commitCounter{Observer: newWatcher()}
-		s := engine.Stepper{Engine: w.engine(func(c *engine.Config) { c.Observer = counted })}
-		if err := s.Register(w.t.Context()); err != nil {
-			w.t.Fatal(err)
-		}
+		s := w.stepper(func(c *engine.Config) { c.Observer = counted })
 		w.define(s.Engine, "type: Quick\nsteps: [{name: one}, {name: two}]")
 		worker := s.Worker(w.t.Context())
 		wf := w.create(s.Engine, "Quick")
@@ -72,10 +69,7 @@ func TestAFirstStepIsLeftScheduled(t *testing.T) {
 				w.create(s.Engine, "Left")
 			}},
 		} {
-			s := engine.Stepper{Engine: w.engine()}
-			if err := s.Register(w.t.Context()); err != nil {
-				w.t.Fatal(err)
-			}
+			s := w.stepper()
 			_, _, err := s.RegisterDefinition(w.t.Context(), "", []byte("type: Left\nallow_multiple: true\nwebhook: {url: \""+w.receiver.url+"\", max_in_flight: 1}\n"+tt.yaml), domain.SourceYAML)
 			if err != nil {
 				w.t.Fatal(err)

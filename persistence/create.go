@@ -290,6 +290,3 @@ func (s *Store) clockIn(ctx context.Context, t transaction) (now time.Time, err 
 	}})
 	return now, err
 }
-
-// SingleWriter tells that the database takes one write transaction at a time.
-func (s *Store) SingleWriter() bool { return s.dialect.oneFile }

@@ -18,9 +18,12 @@ import (
 // crashPoint is something that a server does to a workflow, in one transaction. What it needs before is done
 // by ready.
 type crashPoint struct {
-	typ   string // of the workflow; "": Crash
-	ready func(*crashed)
-	do    func(*crashed)
+	typ    string // of the workflow; "": Crash
+	ready  func(*crashed)
+	do     func(*crashed)
+	again  answersAgain // of do, by another server; none: it is not asked again
+	claims bool         // an idle worker waits, for which do claims the first step of what it creates
+	finds  bool         // do first tries to insert what something is in the way of
 }
 
 // crashed is a server that ends in the middle of what it does, and its workflow.
@@ -29,6 +32,9 @@ type crashed struct {
 	engine.Stepper
 	wf   engine.Workflow
 	hand *engine.Hand
+
+	answer    string   // to the request that was made last
+	workflows []string // that it told of
 }
 
 func (c *crashed) claimed() { c.hand = c.claim(c.Stepper, c.wf) }
@@ -37,13 +43,18 @@ func (c *crashed) settles(result domain.Result, goOn bool) {
 	c.Settle(context.Background(), c.hand, result, goOn)
 }
 
+// readyFor brings a workflow to where a verb changes it.
+func readyFor(verb domain.Verb) func(*crashed) {
+	if verb == domain.VerbResume {
+		return func(c *crashed) { c.control(c.Engine, c.wf.ID, domain.VerbPause) }
+	}
+	return (*crashed).claimed
+}
+
 // crashPoints are all transactions of a workflow's life, by name: each result of an attempt, each verb.
 func crashPoints() map[string]crashPoint {
 	claimed := (*crashed).claimed
 	points := map[string]crashPoint{
-		"create": {do: func(c *crashed) {
-			_, _ = c.Create(context.Background(), engine.CreateRequest{Type: "Crash", SubjectType: "User", SubjectID: c.wf.SubjectID})
-		}},
 		"claim":     {do: func(c *crashed) { c.Claim(context.Background(), c.wf.ID, c.wf.CurrentExecutionID) }},
 		"continue":  {ready: claimed, do: func(c *crashed) { c.settles(answers(domain.ActionComplete), true) }},
 		"hand back": {ready: claimed, do: func(c *crashed) { c.HandBack(c.hand) }},
@@ -72,18 +83,13 @@ func crashPoints() map[string]crashPoint {
 	}
 	for _, verb := range domain.Verbs {
 		points["verb "+string(verb)] = crashPoint{
-			ready: func(c *crashed) {
-				if verb == domain.VerbResume {
-					c.control(c.Engine, c.wf.ID, domain.VerbPause)
-				} else {
-					c.claimed()
-				}
-			},
+			ready: readyFor(verb),
 			do: func(c *crashed) {
 				_, _ = c.Control(context.Background(), c.wf.ID, domain.Command{Verb: verb}, nil)
 			},
 		}
 	}
+	maps.Copy(points, crashingRequests())
 	return points
 }
 
@@ -98,7 +104,8 @@ func fails(retryable bool) domain.Result {
 
 // TestCrashPoints ends a server right before and right after each commit, which is before whatever would have
 // followed it: the ring, the answer to a client, the delivery, the continuation. What was committed is there,
-// and nothing else; another server brings the workflow to its end, each execution with one outcome.
+// and nothing else; the same request has its effect once, however often it is sent; another server brings the
+// workflow to its end, each execution with one outcome.
 func TestCrashPoints(t *testing.T) {
 	points := crashPoints()
 	eachWorld(t, func(w *world) {
@@ -128,11 +135,17 @@ func (w *world) crash(what string, point crashPoint, committed bool) {
 		typ = "Crash"
 	}
 	c.wf = w.create(c.Engine, typ)
-	if what[:6] == "create" {
-		w.control(c.Engine, c.wf.ID, domain.VerbCancel)
-	}
 	if point.ready != nil {
 		point.ready(c)
+	}
+	if point.claims {
+		ctx, leave := context.WithCancel(w.t.Context())
+		defer leave()
+		c.Offered() // or the worker takes what is there already
+		c.Worker(ctx)
+	}
+	if point.finds && w.store.Dialect() == "postgres" {
+		l.spared = 1
 	}
 	before := w.state(c.wf.SubjectID)
 	l.cutAt(committed, func() { store.Close() })
@@ -147,10 +160,24 @@ func (w *world) crash(what string, point crashPoint, committed bool) {
 	if changed := !slices.Equal(before, after); changed != committed {
 		w.t.Errorf("%s: it was\n%q, and is\n%q", what, before, after)
 	}
-	w.survive(what, c)
+	if n := w.claimedBy(c.Server()); point.claims && committed != (n == 1) {
+		w.t.Errorf("%s: the server has claimed %d steps", what, n)
+	}
+	w.survive(what, point, c, committed)
 }
 
-// state is every workflow of a subject, with its version.
+// claimedBy is how many steps a server holds.
+func (w *world) claimedBy(server uuid.UUID) (n int) {
+	w.t.Helper()
+	err := w.store.DB().NewSelect().Table("geneva_drive_step_executions").ColumnExpr("COUNT(*)").
+		Where("state = 'executing' AND claimed_by = ?", server).Scan(w.t.Context(), &n)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+// state is every workflow of a subject, with its version, and how many requests are remembered for them.
 func (w *world) state(subject string) (lines []string) {
 	w.t.Helper()
 	rows, _, err := w.store.Workflows(w.t.Context(), persistence.WorkflowFilter{SubjectIDs: []string{subject}}, persistence.Page{Limit: 9})
@@ -160,16 +187,27 @@ func (w *world) state(subject string) (lines []string) {
 	for _, r := range rows {
 		lines = append(lines, fmt.Sprintf("%s %s %d", r.Workflow.ID, r.Workflow.State, r.Workflow.LockVersion))
 	}
-	return lines
+	var keys int
+	err = w.store.DB().NewSelect().Table("geneva_drive_idempotency_keys").ColumnExpr("COUNT(*)").
+		Where("workflow_id IN (SELECT id FROM geneva_drive_workflows WHERE subject_id = ?)", subject).Scan(w.t.Context(), &keys)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return append(lines, fmt.Sprintf("%d keys", keys))
 }
 
-// survive has another server find the one that crashed dead, and bring its workflows to their end.
-func (w *world) survive(what string, c *crashed) {
+// survive has another server find the one that crashed dead, get the same request, and bring the workflows to their
+// end. Nothing stays with the dead one.
+func (w *world) survive(what string, point crashPoint, c *crashed, committed bool) {
 	w.t.Helper()
-	w.exec("UPDATE geneva_drive_servers SET dead_at = heartbeat_at WHERE id = ?", c.Server())
-	s := engine.Stepper{Engine: w.engine()}
-	if err := s.Register(w.t.Context()); err != nil {
-		w.t.Fatal(err)
+	dead := c.Server()
+	w.exec("UPDATE geneva_drive_servers SET dead_at = heartbeat_at WHERE id = ?", dead)
+	s := w.stepper()
+	c.Stepper = s
+	if committed {
+		w.repeat(what, point, c, point.again.made)
+	} else {
+		w.repeat(what, point, c, point.again.lost)
 	}
 	rows, _, err := w.store.Workflows(w.t.Context(), persistence.WorkflowFilter{SubjectIDs: []string{c.wf.SubjectID}}, persistence.Page{Limit: 9})
 	if err != nil {
@@ -177,6 +215,9 @@ func (w *world) survive(what string, c *crashed) {
 	}
 	for _, row := range rows {
 		w.bringToEnd(what, s, row.Workflow.ID)
+	}
+	if n := w.claimedBy(dead); n != 0 {
+		w.t.Errorf("%s: %d steps stay with the server that died", what, n)
 	}
 }
 

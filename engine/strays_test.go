@@ -24,6 +24,7 @@ type line struct {
 	armed  atomic.Int32    // SQLite: the verdict on the next commit
 	away   atomic.Bool     // SQLite
 	struck chan struct{}   // closed once the line has broken
+	spared int             // PostgreSQL: commits that are sent along with what is refused, before the one that counts
 }
 
 // breakable gives a store with one connection, and what breaks it.
@@ -76,7 +77,7 @@ func (l *line) cutAt(reply bool, broken func()) {
 		l.armed.Store(int32(verdict))
 	} else {
 		l.proxy.Refuse(true)
-		l.proxy.Strike(fault)
+		l.proxy.StrikeAfter(l.spared, fault)
 		go l.watch(ctx)
 	}
 	go func() {

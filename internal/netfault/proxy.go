@@ -33,6 +33,7 @@ type Proxy struct {
 
 	mu      sync.Mutex
 	next    Fault
+	spared  int // commits that pass before it
 	struck  int // commits that met a fault
 	refuse  bool
 	latency time.Duration
@@ -63,10 +64,13 @@ func Start(t TB, target string) *Proxy {
 }
 
 // Strike arms a fault for the next COMMIT.
-func (p *Proxy) Strike(f Fault) {
+func (p *Proxy) Strike(f Fault) { p.StrikeAfter(0, f) }
+
+// StrikeAfter arms a fault for a later COMMIT: spared others pass before it.
+func (p *Proxy) StrikeAfter(spared int, f Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.next = f
+	p.next, p.spared = f, spared
 }
 
 // Struck is how many commits have met a fault.
@@ -181,6 +185,10 @@ func (p *Proxy) strike(data []byte) Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.next == None || !bytes.Contains(data, []byte("COMMIT")) {
+		return None
+	}
+	if p.spared > 0 {
+		p.spared--
 		return None
 	}
 	f := p.next

@@ -125,11 +125,17 @@ func TestBadMembersCostTheirNeighboursNothing(t *testing.T) {
 // hold locks a workflow's row until release is closed.
 func hold(t *testing.T, s *Store, id uuid.UUID, release chan struct{}) {
 	t.Helper()
+	holdBy(t, s, release, "UPDATE "+workflowsTable+" SET updated_at = updated_at WHERE id = ?", id.String())
+}
+
+// holdBy holds what a statement locks until release is closed, and then takes back what it did.
+func holdBy(t *testing.T, s *Store, release chan struct{}, query string, args ...any) {
+	t.Helper()
 	tx, err := s.db.DB.Begin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec(s.dialect.bind("UPDATE "+workflowsTable+" SET updated_at = updated_at WHERE id = ?"), id.String()); err != nil {
+	if _, err := tx.Exec(s.dialect.bind(query), args...); err != nil {
 		t.Fatal(err)
 	}
 	go func() {

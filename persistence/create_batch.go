@@ -87,8 +87,8 @@ func (c *creations) run(ctx context.Context) error {
 func (c *creations) settle(err error) (gone error) {
 	switch {
 	case err == nil:
-	case c.unsure == nil && !worthRerun(err) && !errors.As(err, new(decided)):
-		c.fail(nil) // some member's values, or others again and again: alone each gets what is its own
+	case c.unsure == nil && (isLockTimeout(err) || !worthRerun(err)) && !errors.As(err, new(decided)):
+		c.fail(nil) // some member's values, a place held by others: alone each gets what is its own
 	default:
 		if c.unsure != nil {
 			err = unavailable(err) // nobody knows yet whether they are there
@@ -119,6 +119,9 @@ func (c *creations) together(ctx context.Context) error {
 				defer cancel()
 			}
 			c.remember()
+		}
+		if isLockTimeout(err) && c.unsure == nil { // nobody waits twice for what only one of them needs
+			return err
 		}
 		again := worthRerun(err) || faultOf(err) == faultUnique // somebody else came first: it is seen the next time
 		if !again || rerun >= maxReruns && c.unsure == nil || !pause(ctx, rerun) {

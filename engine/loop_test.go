@@ -2,13 +2,25 @@ package engine
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
+	"fmt"
 	"log/slog"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/internal/dbfault"
 	"github.com/genevadrive/genevadrive/persistence"
+	"github.com/genevadrive/genevadrive/queue"
+	"github.com/genevadrive/genevadrive/webhook"
 )
 
 // TestALoopOutlivesItsErrors has a loop fail for as long as an outage of a day lasts: it goes on at its pace
@@ -44,4 +56,132 @@ func TestALoopOutlivesItsErrors(t *testing.T) {
 			}
 		}
 	})
+}
+
+// heard is a log that only tells the messages.
+type heard chan string
+
+func (h heard) Enabled(context.Context, slog.Level) bool { return true }
+func (h heard) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h heard) WithGroup(string) slog.Handler            { return h }
+func (h heard) Handle(_ context.Context, r slog.Record) error {
+	h <- r.Message
+	return nil
+}
+
+// until waits for a message.
+func (h heard) until(t *testing.T, message string) {
+	t.Helper()
+	for late := time.After(time.Minute); ; {
+		select {
+		case m := <-h:
+			if m == message {
+				return
+			}
+		case <-late:
+			t.Fatalf("nobody said %q", message)
+		}
+	}
+}
+
+// TestWhatWaitsForWorkOutlivesItsErrors is the loops that run when there is something to do: each meets a database
+// that is away, three times, and then does what it is there for.
+func TestWhatWaitsForWorkOutlivesItsErrors(t *testing.T) {
+	for name, tt := range map[string]struct {
+		run  func(*Engine, context.Context)
+		give func(*Engine, *domain.Execution)
+		says string // when it fails
+		did  func(*Engine, *domain.Execution) bool
+	}{
+		"listen": {(*Engine).listen, func(e *Engine, x *domain.Execution) { e.arrive(x.ID) },
+			"ring not followed; the sweep will find the step", isOffered},
+		"refill": {(*Engine).refill, func(e *Engine, _ *domain.Execution) { e.backlog <- struct{}{} },
+			"sweep failed, will run again", isOffered},
+		"work": {func(e *Engine, ctx context.Context) { e.work(ctx, ctx) },
+			func(e *Engine, x *domain.Execution) {
+				for !e.Ready.Offer(queue.Item{ExecutionID: x.ID, WorkflowID: x.WorkflowID, Queue: x.Queue}) {
+					runtime.Gosched() // until the slot of the claim before is free
+				}
+			},
+			"claim failed; the step stays due",
+			func(e *Engine, x *domain.Execution) bool {
+				now, _, err := e.Store.Execution(context.Background(), x.ID)
+				return err == nil && now.Failures > 0
+			}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var away atomic.Bool
+			said := make(heard, 1000)
+			e := awayEngine(t, &away, said)
+			x := oneStep(t, e)
+			ctx, cancel := context.WithCancel(context.Background())
+			var ended sync.WaitGroup
+			ended.Go(func() { tt.run(e, ctx) })
+			defer func() { cancel(); ended.Wait() }()
+			away.Store(true)
+			for range 3 {
+				tt.give(e, x)
+				said.until(t, tt.says)
+			}
+			away.Store(false)
+			tt.give(e, x)
+			tick, late := time.NewTicker(time.Millisecond), time.After(time.Minute)
+			defer tick.Stop()
+			for !tt.did(e, x) {
+				select {
+				case <-tick.C:
+				case <-late:
+					t.Fatal("it does nothing anymore")
+				}
+			}
+		})
+	}
+}
+
+func isOffered(e *Engine, x *domain.Execution) bool { return e.Ready.Expects(x.ID, 0) }
+
+// awayEngine is an engine with a lease, over a store that is away at times.
+func awayEngine(t *testing.T, away *atomic.Bool, said heard) *Engine {
+	t.Helper()
+	store, err := persistence.Open(t.Context(), persistence.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "loops.db"),
+		Wrap: func(real driver.Connector) driver.Connector {
+			return dbfault.New(real, false, nil, func(dbfault.Call) dbfault.Verdict {
+				if away.Load() {
+					return dbfault.Lost
+				}
+				return dbfault.Pass
+			})
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if _, err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fences, now := 0, time.Now() // time stands still: nothing renews the lease
+	e := New(Config{Store: store, Role: RoleAll, Queues: []string{"default"}, Ready: queue.NewReadyList(queue.Config{}),
+		Doorbell: queue.NewEmbedded(nil, 0), Horizon: queue.EmbeddedHorizon, Webhooks: webhook.New(webhook.Config{Guard: webhook.NewGuard(nil)}),
+		Now: func() time.Time { return now }, NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
+		NewFence: func() domain.Fence { fences++; return domain.Fence(fmt.Sprint("fence ", fences)) },
+		Jitter:   func() float64 { return 0.5 }, Logger: slog.New(said)})
+	if err := e.lease.register(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// oneStep makes a workflow whose step is due, with nobody told. Its receiver is refused by the guard.
+func oneStep(t *testing.T, e *Engine) *domain.Execution {
+	t.Helper()
+	yaml := "type: Loop\nwebhook: {url: \"http://127.0.0.1:1/\"}\nsteps: [{name: one}]"
+	if _, _, err := e.RegisterDefinition(t.Context(), "", []byte(yaml), domain.SourceYAML); err != nil {
+		t.Fatal(err)
+	}
+	out, err := e.Create(t.Context(), CreateRequest{Type: "Loop", SubjectType: "User", SubjectID: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Ready.Drop(out.Workflow.CurrentExecutionID)
+	return out.Workflow.Current
 }

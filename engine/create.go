@@ -182,7 +182,7 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: c.canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
 	}
 	e.moved(slog.LevelInfo, "workflow created", persistence.Result{Change: c.made, Now: result.Now})
-	if !c.start.hand(c.plan, result.Change) {
+	if !c.start.hand(c.plan, result.Result) {
 		e.announce(c.plan, result.Change, result.Now)
 	}
 	return Outcome{Workflow: shown(c.made.Workflow, c.made.Next), Status: 201}, nil

@@ -21,16 +21,19 @@ type claimed struct {
 	step      *domain.Step // nil: the definition does not have it
 	workflow  domain.Workflow
 	execution domain.Execution
-	speedrun  *speedrun // nil: a worker performs it
+	known     *persistence.Known // both, for the settle; nil: it reads them
+	speedrun  *speedrun          // nil: a worker performs it
 
 	traceparent string // of its deliveries
 	late        time.Duration
 	took        time.Duration // once it has run
 }
 
-func newClaimed(p *plan, w domain.Workflow, e domain.Execution) *claimed {
-	step, _, _ := p.Step(e.StepName)
-	return &claimed{plan: p, step: step, workflow: w, execution: e, traceparent: w.Traceparent}
+// newClaimed is the execution that a commit has left claimed.
+func newClaimed(p *plan, committed persistence.Result) *claimed {
+	w, x := committed.Change.Workflow, committed.Change.Current()
+	step, _, _ := p.Step(x.StepName)
+	return &claimed{plan: p, step: step, workflow: w, execution: *x, known: committed.Known(), traceparent: w.Traceparent}
 }
 
 // budget is the timeout of this attempt, hook and POST together, as it was when it was claimed.
@@ -138,7 +141,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 			e.moved(slog.LevelWarn, "step not performed", result)
 			return nil
 		}
-		c := newClaimed(p, result.Change.Workflow, *result.Change.Execution)
+		c := newClaimed(p, result)
 		c.late = lateness(&c.execution, written)
 		return c
 	case errors.As(result.Err, &early):
@@ -174,7 +177,7 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 	params := domain.SettleParams{Fence: c.execution.Fence, NextID: e.NewID(), Jitter: e.Jitter()}
 	following := domain.ClaimParams{Fence: e.NewFence(), Hurry: c.speedrun != nil}
 	var continued *domain.Execution // the claim of the next step, if a commit of it was ever tried
-	op := persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID,
+	op := persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID, Known: c.known,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			change, err := domain.Settle(c.plan.Definition, row.Workflow, *row.Execution, result, params, now)
 			due, open := change.Due()
@@ -209,7 +212,7 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 	}
 	change := saved.Change
 	if x := change.Current(); x.State == domain.ExecutionExecuting && x.Fence == following.Fence {
-		return newClaimed(c.plan, change.Workflow, *x)
+		return newClaimed(c.plan, saved)
 	}
 	e.announce(c.plan, change, saved.Now)
 	return nil

@@ -53,11 +53,11 @@ func (s *start) claim(p *plan, made domain.Change, now time.Time) domain.Change 
 }
 
 // hand lets a worker perform the step, if the committed change has claimed it.
-func (s *start) hand(p *plan, committed domain.Change) bool {
-	if s == nil || committed.Next == nil || committed.Next.State != domain.ExecutionExecuting {
+func (s *start) hand(p *plan, committed persistence.Result) bool {
+	if next := committed.Change.Next; s == nil || next == nil || next.State != domain.ExecutionExecuting {
 		return false
 	}
-	c := newClaimed(p, committed.Workflow, *committed.Next)
+	c := newClaimed(p, committed)
 	if s.slot != nil && s.slot.Hand(c) {
 		s.slot = nil
 	} else {

@@ -25,6 +25,7 @@ type Op struct {
 	ExecutionID uuid.UUID // the execution it is about; uuid.Nil: the workflow's newest
 	Decide      func(now time.Time, row Row) (domain.Change, error)
 	Key         *IdempotencyKey // inserted first in the same transaction; nil: none
+	Known       *Known          // for ApplyBatch: what an earlier commit left of both; nil: they are read
 }
 
 // Result is what became of an Op. An error of Decide is in Err as it was; the store's own are a domain.Error
@@ -33,6 +34,8 @@ type Result struct {
 	Change domain.Change
 	Now    time.Time // the database's clock that Decide was given
 	Err    error
+
+	at time.Time // this process's clock when Now was read
 }
 
 // maxReruns is how often a transaction is run again.
@@ -124,6 +127,7 @@ func (s *Store) applyOnce(ctx context.Context, op Op, unknown *unacknowledged) (
 		if seen, result.Now, err = s.lockOne(ctx, t, op, unknown); err != nil {
 			return err
 		}
+		result.at = s.now()
 		if unknown.ours(seen) {
 			result = unknown.result
 			return nil

@@ -1,7 +1,6 @@
 package persistence
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -21,7 +20,7 @@ const batchReruns = 3
 // calls done later, from goroutines of its own, under the same context. done may be called from several goroutines
 // at once.
 func (s *Store) ApplyBatch(ctx context.Context, ops []Op, done func(i int, r Result)) {
-	if len(ops) == 1 && s.dialect.oneFile {
+	if len(ops) == 1 && s.dialect.oneFile && ops[0].Known == nil {
 		done(0, s.Apply(ctx, ops[0]))
 		return
 	}
@@ -56,11 +55,16 @@ type batch struct {
 	results []Result
 	seen    []Row
 	how     []fate
+	blind   bool // what was known of some member is no longer so: all are read
 }
 
 func (b *batch) run(ctx context.Context) error {
 	for rerun := 0; ; rerun++ {
 		err := b.once(ctx)
+		if !b.blind && errors.Is(err, errGuard) {
+			b.blind = true
+			continue
+		}
 		if faultOf(err) != faultRerun || rerun >= batchReruns || !pause(ctx, rerun) {
 			return err
 		}
@@ -75,6 +79,10 @@ func (b *batch) once(ctx context.Context) error {
 	}
 	return b.store.transact(ctx, func(t transaction) error {
 		var save saving
+		checks, err := b.decideKnown(ctx, t, members, &save)
+		if err != nil {
+			return err
+		}
 		for _, q := range b.lock(members) {
 			err := t.query(ctx, question{q.query, q.args, newRecord(lockedWidth), func(r *record) error {
 				row, now := b.store.locked(r)
@@ -87,20 +95,26 @@ func (b *batch) once(ctx context.Context) error {
 				return err
 			}
 		}
-		return t.commit(ctx, save.statements(&b.store.dialect)...)
+		return t.commit(ctx, append(checks, save.statements(&b.store.dialect)...)...)
 	})
 }
 
 // decide asks a member whose rows are locked what becomes of them.
 func (b *batch) decide(i int, row Row, now time.Time, save *saving) {
 	change, err := b.ops[i].Decide(now, row)
-	b.results[i], b.how[i] = Result{Change: change, Now: now, Err: err}, refused
+	result := Result{Change: change, Now: now, at: b.store.now(), Err: err}
 	if err != nil || change.Unchanged {
+		b.results[i], b.how[i] = result, refused
 		return
 	}
-	b.how[i], b.seen[i] = saved, row
-	save.add(row, &b.results[i].Change)
-	b.results[i].Change.Workflow.LockVersion = row.Workflow.LockVersion + 1
+	b.save(i, row, result, save)
+}
+
+// save has the decision of a member written with the others.
+func (b *batch) save(i int, seen Row, result Result, save *saving) {
+	b.results[i], b.how[i], b.seen[i] = result, saved, seen
+	save.add(seen, &b.results[i].Change)
+	b.results[i].Change.Workflow.LockVersion = seen.Workflow.LockVersion + 1
 }
 
 // members gives the ops that can share the transaction, by workflow: one for each, of a known execution.
@@ -119,6 +133,9 @@ func (b *batch) members() map[uuid.UUID]int {
 // for many takes the newest execution of each; a member that is about another one is odd.
 func (b *batch) lock(members map[uuid.UUID]int) []statement {
 	d := &b.store.dialect
+	if len(members) == 0 {
+		return nil
+	}
 	if d.oneFile || len(members) == 1 { // no round trips to save
 		all := make([]statement, 0, len(members))
 		for _, i := range members {
@@ -126,13 +143,10 @@ func (b *batch) lock(members map[uuid.UUID]int) []statement {
 		}
 		return all
 	}
-	ids := slices.SortedFunc(maps.Keys(members), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	ids := slices.Collect(maps.Keys(members))
+	sortIDs(ids)
 	if d.counted {
 		return []statement{{query: d.text.lockMany, args: []any{uuidArray(ids)}}}
 	}
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = id
-	}
-	return []statement{{query: d.lockBoth(newestExecution, "IN ("+marks(len(ids))+")") + " " + d.skipLocked, args: args}}
+	return []statement{{query: d.lockBoth(newestExecution, "IN ("+marks(len(ids))+")") + " " + d.skipLocked, args: idArgs(ids)}}
 }

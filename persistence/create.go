@@ -119,7 +119,7 @@ func (c *creation) once(ctx context.Context) error {
 		if err != nil {
 			return decided{err}
 		}
-		c.result.Result = Result{Change: change, Now: now}
+		c.result.Result = Result{Change: change, Now: now, at: s.now()}
 		save.newWorkflows = append(save.newWorkflows, workflowInsert(&change.Workflow))
 		save.addNew(&change)
 		return t.commit(ctx, save.statements(&s.dialect)...)
@@ -229,6 +229,7 @@ func (n newestVersions) has(v *Version) bool { return v == nil || n[v.Type] == v
 // ground is what creates are decided on.
 type ground struct {
 	now    time.Time // the database's clock
+	at     time.Time // this process's clock then
 	newest newestVersions
 	taken  map[oneActive]uuid.UUID // the open workflows of the subjects that were asked for
 }
@@ -246,11 +247,11 @@ func (s *Store) lookAround(ctx context.Context, t transaction, ops []CreateOp, s
 			return r.err
 		}})
 	}
-	if err := t.query(ctx, questions...); err != nil || len(g.newest) > 0 {
-		return g, err
+	err := t.query(ctx, questions...)
+	if err == nil && len(g.newest) == 0 {
+		g.now, err = s.clockIn(ctx, t)
 	}
-	var err error
-	g.now, err = s.clockIn(ctx, t)
+	g.at = s.now()
 	return g, err
 }
 

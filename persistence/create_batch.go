@@ -287,7 +287,7 @@ func (c *creations) build(ctx context.Context, t transaction, g ground) error {
 			c.how[i], c.results[i].Err = refused, err
 			continue
 		}
-		c.results[i].Result = Result{Change: change, Now: g.now}
+		c.results[i].Result = Result{Change: change, Now: g.now, at: g.at}
 	}
 	return nil
 }

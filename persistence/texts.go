@@ -11,6 +11,7 @@ type texts struct {
 	lockOne       string // a workflow and the named one of its executions
 	lockFree      string // the same, passing over it if it is locked
 	lockMany      string // workflows and the newest execution of each, passing over what is locked; PostgreSQL
+	checkKnown    string // workflows that are known, and the clock; PostgreSQL
 	lockWorkflow  string
 	lockExecution string // of a workflow that is locked
 	insertKey     string
@@ -66,8 +67,9 @@ func (d *dialect) texts() texts {
 	}
 	if d.counted {
 		t.lockMany = d.lockBoth(newestExecution, "= ANY (?::uuid[])") + " " + d.skipLocked
+		t.checkKnown = d.checkKnown()
 		t.openMany = d.openMany()
-		all = append(all, t.lockMany, t.openMany)
+		all = append(all, t.lockMany, t.checkKnown, t.openMany)
 	}
 	for _, text := range all {
 		t.fixed[text] = true
@@ -85,6 +87,19 @@ func (d *dialect) lockBoth(joined, workflows string) string {
 	return d.bind("SELECT " + workflowColumns + ", " + executionColumns + ", " + d.rowClockColumn() +
 		" FROM " + workflowsTable + " AS w " + d.join + " " + executionsTable + " AS e ON " + joined +
 		" WHERE w.id " + workflows + " ORDER BY w.id " + d.forUpdate)
+}
+
+// checkKnown locks workflows that are known, on PostgreSQL. It divides by zero unless none is locked by somebody
+// else and the database's clock is between two times: it has reached the last at which something was decided, and
+// is not a second after the first.
+func (d *dialect) checkKnown() string {
+	return d.bind("SELECT 1 / (count(*) = ? AND clock_timestamp() >= ? AND clock_timestamp() < ?::timestamptz + interval '1 second')::int" +
+		" FROM (SELECT FROM " + workflowsTable + " AS w WHERE w.id = ANY (?::uuid[]) ORDER BY w.id " + d.forUpdateW + " " + d.skipLocked + ") AS locked")
+}
+
+// lockKnown locks n workflows that are known, passing over what is locked, and reads the clock, on MySQL.
+func (d *dialect) lockKnown(n int) string {
+	return "SELECT " + d.rowClock + " FROM " + workflowsTable + " AS w WHERE w.id IN (" + marks(n) + ") ORDER BY w.id " + d.forUpdateW + " " + d.skipLocked
 }
 
 // openOf is the query of the open workflows without allow_multiple of subjects of a type, given how their ids

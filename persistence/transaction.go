@@ -38,8 +38,8 @@ type commitError struct{ cause error }
 func (e *commitError) Error() string { return "the commit was not acknowledged: " + e.cause.Error() }
 func (e *commitError) Unwrap() error { return e.cause }
 
-// errGuard says that a guarded write met a row that was not as it had been read under the lock.
-var errGuard = errors.New("a row changed under its lock: something writes past the store, or a defect of it")
+// errGuard says that a guarded write met a row that was not as it had been read, or as it was known.
+var errGuard = errors.New("a row is not as it was read: something writes past the store, or a defect of it")
 
 // transact gives run a transaction on a connection of its own.
 func (s *Store) transact(ctx context.Context, run func(transaction) error) error {

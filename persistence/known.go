@@ -1,0 +1,144 @@
+package persistence
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// Known is a workflow and one of its executions as a commit of this process left them. A decision about them
+// need not read them again: its writes are guarded by what is known, and where that is no longer so, it is made
+// again from what is read under the lock (docs/decisions/0059).
+type Known struct {
+	row Row
+	now time.Time // the database's clock
+	at  time.Time // this process's clock then, or shortly after
+}
+
+// Known gives what the commit of this result left; nil if it left nothing that a decision could be about.
+func (r *Result) Known() *Known {
+	x := r.Change.Current()
+	if r.Err != nil || r.Change.Unchanged || x == nil || r.at.IsZero() {
+		return nil
+	}
+	return &Known{row: Row{Workflow: r.Change.Workflow, Execution: x}, now: r.Now, at: r.at}
+}
+
+// maxGuess is how long the database's clock is told from what has passed here since it was read.
+const maxGuess = 10 * time.Second
+
+// guess tells the database's clock: as long as it and this process's run alike, it is not ahead of it, and behind
+// it by no more than an answer took. false means that it was read too long ago.
+func (k *Known) guess(at time.Time) (now time.Time, ok bool) {
+	since := at.Sub(k.at)
+	return k.now.Add(since).Truncate(time.Microsecond), since >= 0 && since < maxGuess
+}
+
+// decideKnown asks the members whose rows are known, and takes those that have decided out of members; a decision
+// that says no is left to be made from what is read. It gives what must be run before the writes.
+func (b *batch) decideKnown(ctx context.Context, t transaction, members map[uuid.UUID]int, save *saving) (checks []statement, err error) {
+	known := b.known(members)
+	if len(known) == 0 {
+		return nil, nil
+	}
+	guessed := b.store.dialect.pipeline // PostgreSQL checks the clock and takes the locks in the message that commits
+	var read time.Time
+	if !guessed {
+		if read, err = b.lockKnown(ctx, t, known); err != nil {
+			return nil, err
+		}
+	}
+	at := b.store.now()
+	var ids []uuid.UUID
+	var first, last time.Time
+	for _, i := range known {
+		op := &b.ops[i]
+		now, ok := read, true
+		if guessed {
+			now, ok = op.Known.guess(at)
+		}
+		if !ok {
+			continue
+		}
+		change, err := op.Decide(now, op.Known.row)
+		if err != nil || change.Unchanged || guessed && plansAhead(&change) {
+			continue
+		}
+		b.save(i, op.Known.row, Result{Change: change, Now: now, at: at}, save)
+		delete(members, op.WorkflowID)
+		ids = append(ids, op.WorkflowID)
+		if first.IsZero() || now.Before(first) {
+			first = now
+		}
+		if now.After(last) {
+			last = now
+		}
+	}
+	if !guessed || len(ids) == 0 {
+		return nil, nil
+	}
+	sortIDs(ids)
+	return []statement{{query: b.store.dialect.text.checkKnown, args: []any{int64(len(ids)), last, first, uuidArray(ids)}, rows: 1}}, nil
+}
+
+// known gives the members whose rows are known, as far as anybody knows.
+func (b *batch) known(members map[uuid.UUID]int) (known []int) {
+	if b.blind {
+		return nil
+	}
+	for i := range b.ops {
+		op := &b.ops[i]
+		if n, member := members[op.WorkflowID]; member && n == i && op.Known != nil && op.Known.row.Execution.ID == op.ExecutionID {
+			known = append(known, i)
+		}
+	}
+	return known
+}
+
+// lockKnown locks the workflows of members whose rows are known and gives the database's clock, on MySQL; it is
+// errGuard if one is locked by somebody else. On SQLite the transaction is the lock.
+func (b *batch) lockKnown(ctx context.Context, t transaction, known []int) (now time.Time, err error) {
+	s := b.store
+	if s.dialect.oneFile {
+		return s.clockNow(), nil
+	}
+	ids := make([]uuid.UUID, len(known))
+	for n, i := range known {
+		ids[n] = b.ops[i].WorkflowID
+	}
+	sortIDs(ids)
+	locked := 0
+	err = t.query(ctx, question{s.dialect.lockKnown(len(ids)), idArgs(ids), newRecord(1), func(r *record) error {
+		locked++
+		now = s.clockOf(r)
+		return r.err
+	}})
+	if err == nil && locked < len(known) {
+		err = errGuard
+	}
+	return now, err
+}
+
+// plansAhead tells whether a change sets a time that is yet to come. Such a time counts from the database's clock as it is
+// read, since a wait must not be short by what a guess is behind.
+func plansAhead(c *domain.Change) bool {
+	x := c.Current()
+	return x != nil && (x.State == domain.ExecutionScheduled && x.ScheduledFor.After(c.Workflow.UpdatedAt) || x.AwaitsCallback())
+}
+
+func sortIDs(ids []uuid.UUID) {
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+}
+
+func idArgs(ids []uuid.UUID) []any {
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	return args
+}

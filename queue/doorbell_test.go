@@ -244,7 +244,7 @@ func TestEmbeddedLeavesTheFarFutureToTheSweep(t *testing.T) {
 
 func TestJobIDNamesExecutionAndDueTime(t *testing.T) {
 	due := time.Date(2026, 1, 2, 3, 4, 5, 6_000, time.FixedZone("", 3600))
-	if got, want := JobID(id(1), due), "00000000-0000-7000-8000-000000000001:1767319445000006"; got != want {
+	if got, want := JobID(id(1), due), "AAAAAAAAcACAAAAAAAAAAQhegnceptfq"; got != want {
 		t.Errorf("JobID = %s, want %s", got, want)
 	}
 	if JobID(id(1), due) != JobID(id(1), due.UTC()) || JobID(id(1), due) == JobID(id(1), due.Add(time.Microsecond)) {

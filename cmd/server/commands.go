@@ -28,6 +28,10 @@ type cli struct {
 
 type serveCmd struct{}
 
+// gcPercent lets garbage grow to three times what is in use, which is about 10 MiB: with Go's 100 a busy service spends a
+// tenth of its CPU on collecting.
+const gcPercent = 300
+
 // Run serves until a signal comes.
 func (serveCmd) Run(ctx context.Context, s *app.Settings) error {
 	cfg, err := s.Parse()
@@ -44,6 +48,9 @@ func (serveCmd) Run(ctx context.Context, s *app.Settings) error {
 		return err
 	}
 	fmt.Print(a.Banner())
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	debug.FreeOSMemory() // reading the contract and wiring left garbage that an idle service would keep
 	return a.Run(ctx)
 }

@@ -169,6 +169,28 @@ func (w *world) awaitState(id uuid.UUID, state domain.WorkflowState) persistence
 	return w.await(id, string(state), func(r persistence.Row) bool { return r.Workflow.State == state })
 }
 
+// awaitSubject waits until a subject has a workflow and gives its id.
+func (w *world) awaitSubject(subject string) uuid.UUID {
+	w.t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for {
+		list, _, err := w.store.Workflows(context.Background(), persistence.WorkflowFilter{SubjectIDs: []string{subject}}, persistence.Page{Limit: 2})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if len(list) == 1 {
+			return list[0].Workflow.ID
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			w.t.Fatalf("the subject %s has %d workflows", subject, len(list))
+		}
+	}
+}
+
 // history gives the executions of a workflow as "step state/outcome", in order.
 func (w *world) history(id uuid.UUID) []string {
 	w.t.Helper()

@@ -401,6 +401,7 @@ func TestABadRedisURLIsRefused(t *testing.T) {
 func FuzzJobID(f *testing.F) {
 	f.Add(JobID(uuid.Nil, time.Unix(0, 0)))
 	f.Add("AAAAAAAAcACAAAAAAAAAAZ1") // bits that no byte takes
+	f.Add("AAAAAA\n\n\n\n\n\n\n\n\n\nAAAAAAA")
 	f.Add(uuid.Nil.String())
 	f.Fuzz(func(t *testing.T, job string) {
 		id, err := parseJobID(job)

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -73,8 +74,13 @@ func parseJobID(job string) (id uuid.UUID, err error) {
 	if _, err := strconv.ParseInt(job[idLength:], 36, 64); err != nil {
 		return uuid.Nil, err
 	}
-	if _, err := base64.RawURLEncoding.Strict().Decode(id[:], []byte(job[:idLength])); err != nil {
+	raw, err := base64.RawURLEncoding.DecodeString(job[:idLength])
+	if err != nil {
 		return uuid.Nil, err
+	}
+	copy(id[:], raw)
+	if base64.RawURLEncoding.EncodeToString(id[:]) != job[:idLength] { // the decoder passes over line breaks
+		return uuid.Nil, errors.New("the UUID is not in base64url as it is written")
 	}
 	return id, nil
 }

@@ -55,7 +55,7 @@ func (b *batch) decideKnown(ctx context.Context, t transaction, members map[uuid
 	}
 	at := b.store.now()
 	var ids []uuid.UUID
-	var first, last time.Time
+	var times []time.Time
 	for _, i := range known {
 		op := &b.ops[i]
 		now, ok := read, true
@@ -71,19 +71,14 @@ func (b *batch) decideKnown(ctx context.Context, t transaction, members map[uuid
 		}
 		b.save(i, op.Known.row, Result{Change: change, Now: now, at: at}, save)
 		delete(members, op.WorkflowID)
-		ids = append(ids, op.WorkflowID)
-		if first.IsZero() || now.Before(first) {
-			first = now
-		}
-		if now.After(last) {
-			last = now
-		}
+		ids, times = append(ids, op.WorkflowID), append(times, now)
 	}
 	if !guessed || len(ids) == 0 {
 		return nil, nil
 	}
 	sortIDs(ids)
-	return []statement{{query: b.store.dialect.text.checkKnown, args: []any{int64(len(ids)), last, first, uuidArray(ids)}, rows: 1}}, nil
+	args := []any{int64(len(ids)), slices.MaxFunc(times, time.Time.Compare), slices.MinFunc(times, time.Time.Compare), uuidArray(ids)}
+	return []statement{{query: b.store.dialect.text.checkKnown, args: args, rows: 1}}, nil
 }
 
 // known gives the members whose rows are known, as far as anybody knows.
@@ -124,8 +119,8 @@ func (b *batch) lockKnown(ctx context.Context, t transaction, known []int) (now 
 	return now, err
 }
 
-// plansAhead tells whether a change sets a time that is yet to come. Such a time counts from the database's clock as it is
-// read, since a wait must not be short by what a guess is behind.
+// plansAhead tells whether a change sets a time that is yet to come. Such a time counts from the database's clock
+// as it is read, since a wait must not be short by what a guess is behind.
 func plansAhead(c *domain.Change) bool {
 	x := c.Current()
 	return x != nil && (x.State == domain.ExecutionScheduled && x.ScheduledFor.After(c.Workflow.UpdatedAt) || x.AwaitsCallback())

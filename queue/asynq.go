@@ -151,7 +151,7 @@ func (a *Asynq) ring(b Bell) {
 		asynq.TaskID(JobID(b.ExecutionID, b.Due)),
 		asynq.Queue(queue),
 		asynq.MaxRetry(0),
-		asynq.Timeout(time.Minute), // that a bell takes no time goes without saying; Asynq's half an hour takes a byte more
+		asynq.Timeout(time.Minute), // more than enough; Asynq's 30 minutes take a byte more in Redis
 		asynq.ProcessAt(b.at().Add(-a.polls.lead())),
 	)
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {

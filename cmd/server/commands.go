@@ -28,8 +28,8 @@ type cli struct {
 
 type serveCmd struct{}
 
-// gcPercent lets garbage grow to three times what is in use, which is about 10 MiB: with Go's 100 a busy service spends a
-// tenth of its CPU on collecting.
+// gcPercent lets garbage grow to three times what is in use, which is about 10 MiB: with Go's 100 a busy service
+// spends a tenth of its CPU on collecting.
 const gcPercent = 300
 
 // Run serves until a signal comes.

@@ -11,18 +11,20 @@ const (
 	maxBatch      = 128 // decisions that share one commit
 	commitTimeout = 30 * time.Second
 	heldUp        = 100 * time.Millisecond // after which a commit keeps the next one waiting no longer
+	crowd         = 32                     // so many waiting set out beside the commit on its way
 )
 
 // committer gathers decisions of one kind, or creates, into common transactions. It never waits for company: one
 // that finds no commit on its way commits at once and alone; those that arrive meanwhile go together with the next
-// commit (DESIGN section 4, "Commit directly when nobody waits"; docs/decisions/0003).
+// commit, and before that, beside the one on its way, once they are a crowd (DESIGN section 4, "Commit directly when
+// nobody waits"; docs/decisions/0003).
 type committer[O, R any] struct {
 	base  context.Context // of the commits; they end with it
 	apply func(ctx context.Context, ops []O, done func(i int, result R))
 	told  func(decisions int)
 
 	mu      sync.Mutex
-	busy    bool // a commit is on its way
+	running int // commits on their way
 	waiting []*pending[O, R]
 }
 
@@ -42,37 +44,40 @@ func newCommitter[O, R any](apply func(context.Context, []O, func(int, R)), told
 func (c *committer[O, R]) do(op O) R {
 	p := &pending[O, R]{op: op, done: make(chan struct{})}
 	c.mu.Lock()
-	if c.busy {
-		c.waiting = append(c.waiting, p)
-		c.mu.Unlock()
-	} else {
-		c.busy = true
-		c.mu.Unlock()
-		c.commit([]*pending[O, R]{p})
+	c.waiting = append(c.waiting, p)
+	batch := c.depart()
+	c.mu.Unlock()
+	switch {
+	case len(batch) == 1:
+		c.commit(batch)
+	case batch != nil:
+		go c.commit(batch)
 	}
 	<-p.done
 	return p.result
 }
 
-// next commits what has gathered.
-func (c *committer[O, R]) next() {
-	if batch := c.take(); batch != nil {
-		go c.commit(batch)
-	}
-}
-
-// take gives the decisions to commit next, nil when none wait.
-func (c *committer[O, R]) take() []*pending[O, R] {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// depart gives the decisions that set out now, nil when none do: any if nothing is on its way, a crowd if one
+// commit is.
+func (c *committer[O, R]) depart() []*pending[O, R] {
 	n := min(len(c.waiting), maxBatch)
-	if n == 0 {
-		c.busy = false
+	if n == 0 || c.running > 1 || c.running == 1 && n < crowd {
 		return nil
 	}
+	c.running++
 	batch := c.waiting[:n:n]
 	c.waiting = c.waiting[n:]
 	return batch
+}
+
+// next lets what has gathered set out in the place of a commit that is over, or held up.
+func (c *committer[O, R]) next() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running--
+	if batch := c.depart(); batch != nil {
+		go c.commit(batch)
+	}
 }
 
 // commit commits a batch and then sees to the next one; earlier if this one is held up, by a lock of somebody who

@@ -77,6 +77,37 @@ func TestDecisionsShareACommitOnlyWhenTheyQueue(t *testing.T) {
 	})
 }
 
+func TestACrowdSetsOutBesideTheCommitOnItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		count := func(first, n int) (ops []int) {
+			for op := first; op < first+n; op++ {
+				ops = append(ops, op)
+			}
+			return ops
+		}
+		bring := func(first, n int) {
+			for _, op := range count(first, n) {
+				g.give(t, op)
+			}
+		}
+		bring(0, crowd)
+		g.want(t, []int{0})
+		bring(crowd, 1)
+		g.want(t, []int{0}, count(1, crowd))
+		bring(crowd+1, 2*crowd) // no third
+		g.want(t, []int{0}, count(1, crowd))
+		g.pass(1)
+		g.want(t, []int{0}, count(1, crowd), count(crowd+1, 2*crowd))
+		bring(3*crowd+1, crowd-1)
+		g.pass(2) // fewer than a crowd wait for the last commit on its way
+		g.want(t, []int{0}, count(1, crowd), count(crowd+1, 2*crowd))
+		g.pass(0)
+		g.want(t, []int{0}, count(1, crowd), count(crowd+1, 2*crowd), count(3*crowd+1, crowd-1))
+		g.pass(3)
+	})
+}
+
 func TestACommitThatIsHeldUpKeepsNobodyWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()

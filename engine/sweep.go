@@ -20,6 +20,7 @@ const (
 	sweepLimit        = 1000 // of a queue and priority
 	maxArrivals       = 4096
 	maxLookup         = 200
+	lookupEvery       = 20 * time.Millisecond
 	never             = math.MaxInt64 * time.Nanosecond
 	doorbellGrace     = time.Second // while the doorbell is healthy, younger rows are its business
 )
@@ -94,7 +95,8 @@ func (e *Engine) arrive(id uuid.UUID) {
 	}
 }
 
-// listen looks up what the doorbell rings for, together what arrives together, until ctx ends.
+// listen looks up what the doorbell rings for, until ctx ends: at once, and then after lookupEvery what has arrived
+// meanwhile, since a query for each of many rings would cost more than their steps. The doorbell rings ahead of time.
 func (e *Engine) listen(ctx context.Context) {
 	for {
 		select {
@@ -106,13 +108,16 @@ func (e *Engine) listen(ctx context.Context) {
 				ids = append(ids, <-e.arrivals)
 			}
 			candidates, now, err := e.Store.Candidates(ctx, ids)
-			if err != nil {
-				if ctx.Err() == nil {
-					e.Logger.Info("ring not followed; the sweep will find the step", "error", err)
-				}
-				continue
+			switch {
+			case err == nil:
+				e.offer(ctx, candidates, now, never)
+			case ctx.Err() == nil:
+				e.Logger.Info("ring not followed; the sweep will find the step", "error", err)
 			}
-			e.offer(ctx, candidates, now, never)
+			select {
+			case <-ctx.Done():
+			case <-time.After(lookupEvery):
+			}
 		}
 	}
 }

@@ -68,7 +68,10 @@ func (s *stuckLanes) look(queues []string, candidates []persistence.Candidate, n
 		}
 		s.heads[lane] = ids
 		end := after(persistence.Mark{}, head)
-		if known < sweepLimit/2 || end.Due.After(now) {
+		if end.Due.After(now) { // all that is due is in the head
+			continue
+		}
+		if known < sweepLimit/2 {
 			more = true
 			continue
 		}

@@ -86,6 +86,7 @@ type creation struct {
 	result CreateResult
 	unsure *CreateResult // of the last commit that was not acknowledged
 	victim *uuid.UUID    // the workflow that is canceled first
+	reads  bool          // what was expected was not so
 }
 
 func (c *creation) end(err error) CreateResult {
@@ -111,7 +112,7 @@ func (c *creation) once(ctx context.Context) error {
 			return err
 		}
 		var save saving
-		now, err := c.cancelVictim(ctx, t, &save)
+		now, checks, err := c.ground(ctx, t, &save)
 		if err != nil {
 			return err
 		}
@@ -122,8 +123,10 @@ func (c *creation) once(ctx context.Context) error {
 		c.result.Result = Result{Change: change, Now: now, at: s.now()}
 		save.newWorkflows = append(save.newWorkflows, workflowInsert(&change.Workflow))
 		save.addNew(&change)
-		return t.commit(ctx, save.statements(&s.dialect)...)
+		return t.commit(ctx, append(save.statements(&s.dialect), checks...)...)
 	})
+	c.reads = err != nil
+	s.unexpected(err)
 	if faultOf(err) != faultUnique {
 		return err
 	}
@@ -137,6 +140,18 @@ func (c *creation) once(ctx context.Context) error {
 		return errConflict
 	}
 	return err
+}
+
+// ground gives the database's clock, as it is read or expected, and what must be run after the inserts.
+func (c *creation) ground(ctx context.Context, t transaction, save *saving) (now time.Time, checks []statement, err error) {
+	if c.victim == nil && !c.reads {
+		if g, check, ok := c.store.expect([]CreateOp{c.op}); ok {
+			c.result.Canceled = nil
+			return g.now, []statement{check}, nil
+		}
+	}
+	now, err = c.cancelVictim(ctx, t, save)
+	return now, nil, err
 }
 
 // cancelVictim locks and cancels the workflow in the way, if one is known, and gives the database's clock.
@@ -229,7 +244,6 @@ func (n newestVersions) has(v *Version) bool { return v == nil || n[v.Type] == v
 // ground is what creates are decided on.
 type ground struct {
 	now    time.Time // the database's clock
-	at     time.Time // this process's clock then
 	newest newestVersions
 	taken  map[oneActive]uuid.UUID // the open workflows of the subjects that were asked for
 }
@@ -237,6 +251,7 @@ type ground struct {
 // lookAround reads, in one round trip, the database's clock, the newest versions that creates ask for, and what
 // is in the way of the subjects, which are sorted.
 func (s *Store) lookAround(ctx context.Context, t transaction, ops []CreateOp, subjects []oneActive) (ground, error) {
+	before := s.now()
 	g := ground{newest: newestVersions{}, taken: map[oneActive]uuid.UUID{}}
 	questions := s.openOf(subjects, g.taken)
 	if types := typesOf(ops); len(types) > 0 {
@@ -251,7 +266,9 @@ func (s *Store) lookAround(ctx context.Context, t transaction, ops []CreateOp, s
 	if err == nil && len(g.newest) == 0 {
 		g.now, err = s.clockIn(ctx, t)
 	}
-	g.at = s.now()
+	if err == nil {
+		s.expected.clock.read(g.now, before, s.now())
+	}
 	return g, err
 }
 

@@ -69,6 +69,7 @@ type creations struct {
 	how     []fate
 	unsure  *creations // as it was at the last commit that was not acknowledged
 	own     uuid.UUID  // a workflow of that commit
+	reads   bool       // what was expected was not so
 }
 
 // run makes the workflows. Its error says that going on is no use.
@@ -111,6 +112,8 @@ func (c *creations) together(ctx context.Context) error {
 		if err == nil {
 			err = c.once(ctx)
 		}
+		c.reads = err != nil
+		c.store.unexpected(err)
 		var unsure *commitError
 		if errors.As(err, &unsure) {
 			if c.unsure == nil {
@@ -221,7 +224,7 @@ func (a oneActive) compare(b oneActive) int {
 func (c *creations) once(ctx context.Context) error {
 	s := c.store
 	return s.transact(ctx, func(t transaction) error {
-		g, err := s.lookAround(ctx, t, c.ops, c.subjects())
+		g, checks, err := c.ground(ctx, t)
 		if err != nil {
 			return err
 		}
@@ -240,8 +243,19 @@ func (c *creations) once(ctx context.Context) error {
 				return err
 			}
 		}
-		return t.commit(ctx, c.save().statements(&s.dialect)...)
+		return t.commit(ctx, append(c.save().statements(&s.dialect), checks...)...)
 	})
+}
+
+// ground gives what the members are decided on, as it is read or expected, and what must be run after the inserts.
+func (c *creations) ground(ctx context.Context, t transaction) (g ground, checks []statement, err error) {
+	if !c.reads {
+		if g, check, ok := c.store.expect(c.ops); ok {
+			return g, []statement{check}, nil
+		}
+	}
+	g, err = c.store.lookAround(ctx, t, c.ops, c.subjects())
+	return g, nil, err
 }
 
 // subjects gives those of the members, sorted.
@@ -287,7 +301,7 @@ func (c *creations) build(ctx context.Context, t transaction, g ground) error {
 			c.how[i], c.results[i].Err = refused, err
 			continue
 		}
-		c.results[i].Result = Result{Change: change, Now: g.now, at: g.at}
+		c.results[i].Result = Result{Change: change, Now: g.now, at: c.store.now()}
 	}
 	return nil
 }
@@ -302,6 +316,9 @@ func (c *creations) decide(inTheWay map[oneActive]uuid.UUID) error {
 		}
 		subject := oneActiveOf(w)
 		existing, conflict := inTheWay[subject]
+		if conflict {
+			c.store.expected.contested.Store(lookFirst)
+		}
 		switch {
 		case existing == w.ID && conflict:
 			return errJustMade

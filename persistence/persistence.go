@@ -40,6 +40,7 @@ type Store struct {
 	log     *slog.Logger
 
 	prepared prepared
+	expected expectation
 }
 
 // Dialect names the SQL dialect: postgres, mysql or sqlite.

@@ -207,9 +207,11 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	if s.dialect.statementClock == "" {
 		return s.clockNow(), nil
 	}
+	before := s.now()
 	now, err := collect(ctx, s.read.NewSelect().ColumnExpr("?", s.clock()), 1, (*record).time)
 	if err != nil {
 		return time.Time{}, err
 	}
+	s.expected.clock.read(now[0], before, s.now())
 	return now[0], nil
 }

@@ -12,6 +12,7 @@ type texts struct {
 	lockFree      string // the same, passing over it if it is locked
 	lockMany      string // workflows and the newest execution of each, passing over what is locked; PostgreSQL
 	checkKnown    string // workflows that are known, and the clock; PostgreSQL
+	checkExpected string // the clock, and the newest versions of types; PostgreSQL
 	lockWorkflow  string
 	lockExecution string // of a workflow that is locked
 	insertKey     string
@@ -68,8 +69,9 @@ func (d *dialect) texts() texts {
 	if d.counted {
 		t.lockMany = d.lockBoth(newestExecution, "= ANY (?::uuid[])") + " " + d.skipLocked
 		t.checkKnown = d.checkKnown()
+		t.checkExpected = d.checkExpected()
 		t.openMany = d.openMany()
-		all = append(all, t.lockMany, t.checkKnown, t.openMany)
+		all = append(all, t.lockMany, t.checkKnown, t.checkExpected, t.openMany)
 	}
 	for _, text := range all {
 		t.fixed[text] = true
@@ -95,6 +97,14 @@ func (d *dialect) lockBoth(joined, workflows string) string {
 func (d *dialect) checkKnown() string {
 	return d.bind("SELECT 1 / (count(*) = ? AND clock_timestamp() >= ? AND clock_timestamp() < ?::timestamptz + interval '1 second')::int" +
 		" FROM (SELECT FROM " + workflowsTable + " AS w WHERE w.id = ANY (?::uuid[]) ORDER BY w.id " + d.forUpdateW + " " + d.skipLocked + ") AS locked")
+}
+
+// checkExpected divides by zero unless the database's clock has reached a time, not a second ago, and the newest
+// versions of types are these, on PostgreSQL.
+func (d *dialect) checkExpected() string {
+	return d.bind("SELECT 1 / (clock_timestamp() >= ? AND clock_timestamp() < ?::timestamptz + interval '1 second'" +
+		" AND NOT EXISTS (SELECT FROM unnest(?::text[], ?::bigint[]) AS v(type, version) WHERE v.version IS DISTINCT FROM" +
+		" (SELECT max(d.version) FROM " + definitionsTable + " AS d WHERE d.type = v.type)))::int")
 }
 
 // lockKnown locks n workflows that are known, passing over what is locked, and reads the clock, on MySQL.

@@ -231,7 +231,7 @@ func (b modelBell) Ring(bell queue.Bell) {
 	}
 	b.m.bells = append(b.m.bells, bell)
 }
-func (modelBell) Run(context.Context, func(uuid.UUID)) error { return nil }
-func (modelBell) Healthy() bool                              { return true }
-func (modelBell) Stats() queue.BellStats                     { return queue.BellStats{} }
-func (modelBell) Close(context.Context) error                { return nil }
+func (modelBell) Run(context.Context, func(uuid.UUID) (busy bool)) error { return nil }
+func (modelBell) Healthy() bool                                          { return true }
+func (modelBell) Stats() queue.BellStats                                 { return queue.BellStats{} }
+func (modelBell) Close(context.Context) error                            { return nil }

@@ -17,7 +17,9 @@ const (
 	sweepEvery        = time.Second
 	housekeepingEvery = time.Minute
 	refillEvery       = 20 * time.Millisecond
-	sweepLimit        = 1000 // of a queue and priority
+	refillParked      = 100 * time.Millisecond // while much waits for its receiver, which more of it would not help
+	sweepLimit        = 1000                   // of a queue and priority
+	runsLow           = sweepLimit / 4
 	maxArrivals       = 4096
 	maxLookup         = 200
 	lookupEvery       = 20 * time.Millisecond
@@ -63,8 +65,12 @@ func (e *Engine) refill(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		for low := false; !low; low = e.Ready.Waiting() <= sweepLimit/4 {
-			pause.Reset(refillEvery)
+		for low := false; !low; low = e.Ready.Waiting() <= runsLow {
+			every := refillEvery
+			if e.Ready.Parked() > runsLow {
+				every = refillParked
+			}
+			pause.Reset(every)
 			select {
 			case <-pause.C:
 			case <-ctx.Done():
@@ -87,12 +93,14 @@ func (e *Engine) sweepUnknownQueues(ctx context.Context) error {
 	return err
 }
 
-// arrive takes a ring of the doorbell. It never blocks; what does not fit the sweep finds.
-func (e *Engine) arrive(id uuid.UUID) {
+// arrive takes a ring of the doorbell, and tells whether much of what is due here has to wait, be it for a worker or
+// for its receiver. It never blocks; what does not fit the sweep finds.
+func (e *Engine) arrive(id uuid.UUID) (busy bool) {
 	select {
 	case e.arrivals <- id:
 	default:
 	}
+	return e.Ready.Waiting()+e.Ready.Parked() > runsLow
 }
 
 // listen looks up what the doorbell rings for, until ctx ends: at once, and then after lookupEvery what has arrived

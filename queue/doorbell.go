@@ -35,9 +35,10 @@ type Doorbell interface {
 
 	// Run listens until the context ends or the doorbell is closed, and calls arrive for
 	// each bell, at or before its time and possibly more than once. arrive must return at
-	// once; it may be called from several goroutines. A server that only rings never
+	// once, and says whether there is so much to do here that other bells may come more
+	// slowly; it may be called from several goroutines. A server that only rings never
 	// calls Run. Run survives every outage; an error is a mistake in the configuration.
-	Run(ctx context.Context, arrive func(executionID uuid.UUID)) error
+	Run(ctx context.Context, arrive func(executionID uuid.UUID) (busy bool)) error
 
 	// Healthy reports whether bells rung now are expected to arrive, so that the sweep
 	// may leave fresh rows to them.

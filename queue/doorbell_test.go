@@ -31,6 +31,7 @@ type house struct {
 	bell Doorbell
 	list *ReadyList
 	ran  chan error // what Run returned
+	busy bool       // what it says to what arrives
 
 	mu   sync.Mutex
 	rows map[uuid.UUID]Item
@@ -48,12 +49,13 @@ func (h *house) listen() (stop context.CancelFunc) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		h.ran <- h.bell.Run(ctx, func(id uuid.UUID) {
+		h.ran <- h.bell.Run(ctx, func(id uuid.UUID) bool {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			if item, found := h.rows[id]; found {
 				h.list.Offer(item)
 			}
+			return h.busy
 		})
 	}()
 	h.t.Cleanup(func() {
@@ -150,6 +152,17 @@ func conformance(t *testing.T, open func(t *testing.T) Doorbell) {
 					h.t.Errorf("ran %v before its time", early)
 				}
 				slot.Release()
+			}
+		},
+		"every bell arrives where there is much to do": func(h *house) {
+			h.busy = true
+			h.listen()
+			const many = 100
+			for range many {
+				h.commit(newItem(DefaultQueue, 0))
+			}
+			for range many {
+				take(h.t, h.list).Release()
 			}
 		},
 		"ringing never blocks and accounts for every bell": func(h *house) {

@@ -62,7 +62,7 @@ func (e *Embedded) Ring(b Bell) {
 }
 
 // Run implements Doorbell.
-func (e *Embedded) Run(ctx context.Context, arrive func(uuid.UUID)) error {
+func (e *Embedded) Run(ctx context.Context, arrive func(uuid.UUID) (busy bool)) error {
 	for {
 		select {
 		case <-ctx.Done():

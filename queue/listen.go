@@ -18,12 +18,13 @@ import (
 const (
 	listeners    = 16                     // tasks acknowledged at once
 	redisPause   = 250 * time.Millisecond // after a failed command: Asynq itself asks again at once
+	busyPause    = 20 * time.Millisecond  // of each listener: a task costs the cores that work about a quarter of a millisecond
 	leaveWithin  = 2 * time.Second        // to acknowledge what was heard before leaving
 	complainRate = 10 * time.Second
 )
 
 // Run implements Doorbell: it is an Asynq server whose handler only passes the id on.
-func (a *Asynq) Run(ctx context.Context, arrive func(uuid.UUID)) error {
+func (a *Asynq) Run(ctx context.Context, arrive func(uuid.UUID) (busy bool)) error {
 	if !a.enter() {
 		return nil
 	}
@@ -58,7 +59,7 @@ func (a *Asynq) Run(ctx context.Context, arrive func(uuid.UUID)) error {
 
 // hear passes on the execution that a task's id names. It never fails: a task that makes no sense will
 // make none later, and Redis is not asked to remember it.
-func (a *Asynq) hear(arrive func(uuid.UUID)) asynq.HandlerFunc {
+func (a *Asynq) hear(arrive func(uuid.UUID) (busy bool)) asynq.HandlerFunc {
 	strangers := rate.Sometimes{First: 10, Interval: complainRate}
 	return func(ctx context.Context, task *asynq.Task) error {
 		job, _ := asynq.GetTaskID(ctx)
@@ -71,7 +72,12 @@ func (a *Asynq) hear(arrive func(uuid.UUID)) asynq.HandlerFunc {
 			return nil
 		}
 		a.arrived.Add(1)
-		arrive(id)
+		if arrive(id) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(busyPause):
+			}
+		}
 		return nil
 	}
 }

@@ -13,6 +13,13 @@ func (l *ReadyList) Waiting() int {
 	return l.lanes.eligible
 }
 
+// Parked is how many due items wait for their receiver.
+func (l *ReadyList) Parked() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lanes.waiting - l.lanes.eligible
+}
+
 // Idle is how many workers wait for an item.
 func (l *ReadyList) Idle() int {
 	l.mu.Lock()

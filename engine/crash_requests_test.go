@@ -41,7 +41,11 @@ func crashingRequests() map[string]crashPoint {
 		}},
 	}
 	for _, verb := range domain.Verbs {
-		points["verb "+string(verb)+" under a key"] = crashPoint{ready: readyFor(verb), again: underAKey("200"), do: func(c *crashed) {
+		ready := (*crashed).claimed
+		if verb == domain.VerbResume {
+			ready = func(c *crashed) { c.control(c.Engine, c.wf.ID, domain.VerbPause) }
+		}
+		points["verb "+string(verb)+" under a key"] = crashPoint{ready: ready, again: underAKey("200"), do: func(c *crashed) {
 			out, err := c.Control(context.Background(), c.wf.ID, domain.Command{Verb: verb}, c.key("verb"))
 			c.answered([]engine.Outcome{out}, []error{err})
 		}}

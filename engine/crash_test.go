@@ -43,12 +43,18 @@ func (c *crashed) settles(result domain.Result, goOn bool) {
 	c.Settle(context.Background(), c.hand, result, goOn)
 }
 
-// readyFor brings a workflow to where a verb changes it.
-func readyFor(verb domain.Verb) func(*crashed) {
-	if verb == domain.VerbResume {
-		return func(c *crashed) { c.control(c.Engine, c.wf.ID, domain.VerbPause) }
-	}
-	return (*crashed).claimed
+// stage is where a workflow stands when a verb comes.
+type stage struct {
+	name   string
+	paused bool
+}
+
+// stages are all of them, and how a workflow gets there.
+var stages = map[stage]func(*crashed){
+	{name: "that is scheduled"}:          nil,
+	{name: "that executes"}:              (*crashed).claimed,
+	{name: "that is held", paused: true}: func(c *crashed) { c.control(c.Engine, c.wf.ID, domain.VerbPause) },
+	{name: "that failed", paused: true}:  func(c *crashed) { c.claimed(); c.settles(fails(false), false) },
 }
 
 // crashPoints are all transactions of a workflow's life, by name: each result of an attempt, each verb.
@@ -72,6 +78,7 @@ func crashPoints() map[string]crashPoint {
 				_, _ = c.Complete(context.Background(), id, c.Token(id), []byte(`{"action": "complete"}`))
 			},
 		},
+		"patch data":     {do: func(c *crashed) { _, _ = c.PatchData(context.Background(), c.wf.ID, []byte(`{"a": 1}`)) }},
 		"settle 202":     {ready: claimed, do: func(c *crashed) { c.settles(domain.Result{Later: true, Status: 202}, false) }},
 		"settle a retry": {ready: claimed, do: func(c *crashed) { c.settles(fails(true), false) }},
 	}
@@ -82,11 +89,13 @@ func crashPoints() map[string]crashPoint {
 		points["settle a failure, on_exception "+policy] = crashPoint{typ: policy, ready: claimed, do: func(c *crashed) { c.settles(fails(false), false) }}
 	}
 	for _, verb := range domain.Verbs {
-		points["verb "+string(verb)] = crashPoint{
-			ready: readyFor(verb),
-			do: func(c *crashed) {
+		for stage, ready := range stages {
+			if stage.paused && verb == domain.VerbPause || !stage.paused && verb == domain.VerbResume {
+				continue // which change nothing, or are refused
+			}
+			points["verb "+string(verb)+" of a step "+stage.name] = crashPoint{ready: ready, do: func(c *crashed) {
 				_, _ = c.Control(context.Background(), c.wf.ID, domain.Command{Verb: verb}, nil)
-			},
+			}}
 		}
 	}
 	maps.Copy(points, crashingRequests())

@@ -165,6 +165,63 @@ func TestABadMemberCostsItsNeighboursNothing(t *testing.T) {
 	}
 }
 
+// TestALockedMemberOfABatchKeepsNobodyWaiting has the place of a member's subject be locked while a batch is made.
+func TestALockedMemberOfABatchKeepsNobodyWaiting(t *testing.T) {
+	testenv.Each(t, func(t *testing.T, dialect, url string) {
+		if dialect == "sqlite" {
+			return // which has no locks of rows
+		}
+		t.Parallel()
+		s, def := openImpatient(t, url), chain("one")
+		for range 20 { // as above
+			create(t, s, def)
+		}
+		ops := batchOf(def, uuid.NewString(), uuid.NewString(), uuid.NewString(), uuid.NewString())
+		release := make(chan struct{})
+		other := create(t, s, def).Workflow
+		holdBy(t, s, release, "UPDATE "+workflowsTable+" SET subject_id = ? WHERE id = ?", ops[bad].SubjectID, other.ID.String())
+		made := make(chan []CreateResult, 1)
+		go func() { made <- s.CreateBatch(t.Context(), ops) }()
+		for i, op := range ops {
+			if i != bad {
+				awaitOpen(t, s, op.SubjectID)
+			}
+		}
+		select {
+		case results := <-made:
+			t.Errorf("the locked member is over: %v", results[bad].Err)
+		default:
+			close(release)
+			for i, r := range <-made {
+				if r.Err != nil {
+					t.Errorf("member %d: %v", i, r.Err)
+				}
+			}
+		}
+	})
+}
+
+// awaitOpen waits until a subject has a workflow.
+func awaitOpen(t *testing.T, s *Store, subject string) {
+	t.Helper()
+	tick, late := time.NewTicker(5*time.Millisecond), time.After(time.Minute)
+	defer tick.Stop()
+	for {
+		rows, _, err := s.Workflows(t.Context(), WorkflowFilter{SubjectIDs: []string{subject}}, Page{Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) == 1 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("%s has no workflow", subject)
+		}
+	}
+}
+
 // openImpatient opens an empty store whose statements wait for a lock as short as each database can be told.
 func openImpatient(t *testing.T, url string) *Store {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/genevadrive/genevadrive/domain"
 )
@@ -75,13 +76,28 @@ type creations struct {
 // run makes the workflows. Its error says that going on is no use.
 func (c *creations) run(ctx context.Context) error {
 	gone := c.settle(c.together(ctx))
+	subjects := map[oneActive][]int{}
 	for i := range c.ops {
 		if c.how[i] == alone {
-			c.results[i] = c.store.Create(ctx, c.ops[i])
+			subject := c.ops[i].oneActive()
+			subjects[subject] = append(subjects[subject], i)
 		}
 	}
-	return gone
+	var all errgroup.Group // of several subjects at once, since one may have to wait for what somebody has locked
+	all.SetLimit(aloneAtOnce)
+	for _, members := range subjects {
+		all.Go(func() error {
+			for _, i := range members {
+				c.results[i] = c.store.Create(ctx, c.ops[i])
+			}
+			return nil
+		})
+	}
+	return errors.Join(gone, all.Wait())
 }
+
+// aloneAtOnce is how many members of a batch are made alone at the same time.
+const aloneAtOnce = 8
 
 // settle says what the end of the common transaction is to its members: each has its result then, or is alone.
 // Its error says that going on is no use.

@@ -66,15 +66,30 @@ func (e *Engine) perform(ctx, runs context.Context, slot *queue.Slot) {
 			e.handBack(c)
 			return
 		}
+		goesOn := e.goesOn(c, result)
+		if !goesOn {
+			slot.Free()
+		}
 		mayContinue := func(next *domain.Execution) bool {
 			waiting := e.Ready.Waiting() > 0
-			return ctx.Err() == nil && sameLane(c, next) &&
+			return goesOn && ctx.Err() == nil && sameLane(c, next) &&
 				(!waiting || e.Now().Sub(started) < maxChain)
 		}
 		if c = e.settle(runs, c, result, mayContinue); c != nil {
 			slot.Switch(e.item(c.plan, &c.execution, 0))
 		}
 	}
+}
+
+// goesOn tells whether a step may follow in the slot of this one, as far as can be told before its result is saved.
+func (e *Engine) goesOn(c *claimed, result domain.Result) bool {
+	now := e.Now()
+	change, err := domain.Settle(c.plan.Definition, c.workflow, c.execution, result, domain.SettleParams{Fence: c.execution.Fence}, now)
+	if err != nil {
+		return true
+	}
+	next, open := change.Due()
+	return open && !next.ScheduledFor.After(now) && sameLane(c, next)
 }
 
 // sameLane tells whether the next step may use the slot of this one: the same receiver, queue and priority.

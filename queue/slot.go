@@ -10,6 +10,23 @@ type Slot struct {
 	list     *ReadyList
 	entry    *entry // nil once released
 	reserved bool   // and not handed to a worker
+	free     bool   // the receiver's unit is given back
+}
+
+// Free gives the receiver's unit back before the worker is done, since the delivery is over and no other will
+// follow in this slot. A second call does nothing.
+func (s *Slot) Free() {
+	l := s.list
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.entry == nil || s.free {
+		return
+	}
+	s.free = true
+	l.lanes.vacate(s.entry.lane)
+	if !l.closed {
+		l.dispatch()
+	}
 }
 
 // Release ends the item and frees its receiver's unit. A second call does nothing.
@@ -27,19 +44,21 @@ func (s *Slot) Release() {
 	}
 	l.running--
 	delete(l.entries, e.item.ExecutionID)
-	l.lanes.vacate(e.lane)
+	if !s.free {
+		l.lanes.vacate(e.lane)
+	}
 	l.after(e)
 }
 
 // Switch moves the slot on to the next item of a chain, which the caller has found to
 // be due, and its unit to that item's receiver. It changes nothing and returns false if
 // that receiver is saturated, if the item is running here already, or if the list is
-// closed: the step then has to be left scheduled.
+// closed, or the unit has been given back: the step then has to be left scheduled.
 func (s *Slot) Switch(item Item) bool {
 	l := s.list
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.entry == nil || l.closed {
+	if s.entry == nil || s.free || l.closed {
 		return false
 	}
 	other := l.entries[item.ExecutionID]

@@ -25,6 +25,29 @@ func TestASaturatedReceiverHoldsNoSlot(t *testing.T) {
 	take(t, l)
 }
 
+func TestAUnitIsFreeBeforeItsWorkerIs(t *testing.T) {
+	l := NewReadyList(Config{})
+	defer l.Close()
+	offer(t, l, call(1, "a", 1), call(2, "a", 1), call(3, "a", 1))
+	first := take(t, l)
+	nothing(t, l)
+	first.Free()
+	first.Free()
+	second := take(t, l)
+	if first.Switch(call(9, "a", 1)) {
+		t.Error("a slot whose unit is another's goes on")
+	}
+	first.Release()
+	nothing(t, l)
+	if s := l.Stats(); s.Running != 1 {
+		t.Errorf("%d run, want 1", s.Running)
+	}
+	second.Release()
+	second.Free()
+	take(t, l)
+	nothing(t, l)
+}
+
 func TestALowLimitIsNotStarvedByAHighOne(t *testing.T) {
 	l := NewReadyList(Config{})
 	defer l.Close()

@@ -141,7 +141,7 @@ func (m *modelRun) newServer() *modelServer {
 	s := &modelServer{}
 	s.ctx, s.kill = context.WithCancel(context.Background())
 	s.Engine = engine.New(engine.Config{
-		Store: m.db.store, Role: engine.RoleAll, Name: "model", Concurrency: 4, Queues: modelQueues,
+		Store: m.db.store, Role: engine.RoleAll, Name: "model", Concurrency: 1, Queues: modelQueues,
 		PublicURL: publicURL, CallbackKey: modelKey,
 		Ready:    queue.NewReadyList(queue.Config{Now: m.now, Horizon: 1}),
 		Doorbell: modelBell{m},

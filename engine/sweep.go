@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/persistence"
@@ -175,13 +176,23 @@ func (e *Engine) sweepLost(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, lost := range orphans {
-		e.interrupt(ctx, lost, RescueDeadServer)
-	}
-	for _, lost := range expired {
-		e.interrupt(ctx, lost, RescueDeadline)
-	}
+	e.interruptAll(ctx, orphans, RescueDeadServer)
+	e.interruptAll(ctx, expired, RescueDeadline)
 	return nil
+}
+
+// interruptAll takes executions from whoever claimed them, as many at once as this server performs, so that they share
+// commits: what a dead server held is claimable again soon, however much that was.
+func (e *Engine) interruptAll(ctx context.Context, all []persistence.Lost, rescue Rescue) {
+	var group errgroup.Group
+	group.SetLimit(max(e.Concurrency, 1))
+	for _, lost := range all {
+		group.Go(func() error {
+			e.interrupt(ctx, lost, rescue)
+			return nil
+		})
+	}
+	_ = group.Wait() // what fails is tried again
 }
 
 // interrupt takes one execution from whoever claimed it. A row that fails never stands in the way of others.

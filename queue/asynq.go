@@ -17,7 +17,6 @@ const TaskType = "step:perform"
 
 const (
 	bellBuffer = 8192
-	ringers    = 4
 	probeEvery = time.Second
 
 	// Asynq's set of queue names. Its client adds to it once in its life.
@@ -38,7 +37,7 @@ type Asynq struct {
 
 	mu        sync.Mutex // over closing and working together
 	closing   chan struct{}
-	working   sync.WaitGroup // ringers, the probe and calls of Run
+	working   sync.WaitGroup // who rings, the probe and calls of Run
 	abandoned atomic.Bool    // Close's context ended: bells left are dropped
 	rung      atomic.Uint64
 	dropped   atomic.Uint64
@@ -85,7 +84,7 @@ func NewAsynq(c AsynqConfig) (*Asynq, error) {
 		queues:  make(map[string]int, len(c.Queues)),
 		other:   c.Queues[0].Name,
 		polls:   polls{positive(c.PollEvery, 200*time.Millisecond), positive(c.ForwardEvery, 500*time.Millisecond)},
-		client:  target.open(ringers + 1),
+		client:  target.open(2), // to ring and to probe
 		bells:   make(chan Bell, bellBuffer),
 		breaker: &breaker{log: c.Logger, now: time.Now},
 		closing: make(chan struct{}),
@@ -97,9 +96,7 @@ func NewAsynq(c AsynqConfig) (*Asynq, error) {
 		}
 	}
 	a.ringing = asynq.NewClientFromRedisClient(a.client)
-	for range ringers {
-		a.working.Go(a.ringAll)
-	}
+	a.working.Go(a.ringAll)
 	a.working.Go(a.probe)
 	return a, nil
 }
@@ -115,52 +112,6 @@ func (a *Asynq) Ring(b Bell) {
 	default:
 		a.dropped.Add(1)
 	}
-}
-
-// ringAll rings bell after bell, and at the end what is left of them.
-func (a *Asynq) ringAll() {
-	for {
-		select {
-		case b := <-a.bells:
-			a.ring(b)
-		case <-a.closing:
-			for {
-				select {
-				case b := <-a.bells:
-					a.ring(b)
-				default:
-					return
-				}
-			}
-		}
-	}
-}
-
-// ring enqueues the task of one bell. One that is there already is as good.
-func (a *Asynq) ring(b Bell) {
-	if a.abandoned.Load() || !a.breaker.allows() {
-		a.dropped.Add(1)
-		return
-	}
-	queue := b.Queue
-	if a.queues[queue] == 0 {
-		queue = a.other
-	}
-	_, err := a.ringing.Enqueue(
-		asynq.NewTask(TaskType, nil),
-		asynq.TaskID(JobID(b.ExecutionID, b.Due)),
-		asynq.Queue(queue),
-		asynq.MaxRetry(0),
-		asynq.Timeout(time.Minute), // more than enough; Asynq's 30 minutes take a byte more in Redis
-		asynq.ProcessAt(b.at().Add(-a.polls.lead())),
-	)
-	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
-		a.dropped.Add(1)
-		a.breaker.ringFailed(err)
-		return
-	}
-	a.rung.Add(1)
-	a.breaker.rang()
 }
 
 // probe finds out whether Redis takes writes, now and every second; a ping would say

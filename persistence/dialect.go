@@ -49,6 +49,7 @@ type dialect struct {
 	target         string // before the column that an UPDATE sets
 	pipeline       bool   // transactions go over the pgx connection itself, in two round trips
 	counted        bool   // a guarded update fails by itself when it misses its rows; rows come as arrays
+	narrows        bool   // an update names what its rows need, see narrow
 	text           texts
 
 	tableExists   string // with the name of a table: one row if it is there
@@ -153,6 +154,7 @@ func mariadb(databaseURL string) (dialect, error) {
 		endedColumn:    "w.ended_at",
 		forShare:       "LOCK IN SHARE MODE", // MariaDB has no FOR SHARE
 		target:         "t.",
+		narrows:        true,
 
 		tableExists:   "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
 		migrationLock: "SELECT GET_LOCK(CONCAT('geneva_drive_migrations ', DATABASE()), 86400)",

@@ -87,14 +87,19 @@ var insertKeyRow = &insert{
 
 // saving gathers the rows of the changes of one transaction.
 type saving struct {
-	workflows, executions, newWorkflows, newExecutions, newAttempts [][]any
+	workflows                                []rewrite[domain.Workflow]
+	executions                               []rewrite[domain.Execution]
+	newWorkflows, newExecutions, newAttempts [][]any
 }
+
+// rewrite is a row as it was read and as it becomes.
+type rewrite[T any] struct{ seen, becomes *T }
 
 // add takes the change of a row that was read under its lock.
 func (s *saving) add(seen Row, c *domain.Change) {
-	s.workflows = append(s.workflows, workflowUpdate(&seen.Workflow, &c.Workflow))
+	s.workflows = append(s.workflows, rewrite[domain.Workflow]{&seen.Workflow, &c.Workflow})
 	if c.Execution != nil {
-		s.executions = append(s.executions, executionUpdate(seen.Execution, c.Execution))
+		s.executions = append(s.executions, rewrite[domain.Execution]{seen.Execution, c.Execution})
 	}
 	s.addNew(c)
 }
@@ -113,27 +118,35 @@ func (s *saving) addNew(c *domain.Change) {
 // open execution at a time.
 func (s *saving) statements(d *dialect) []statement {
 	var all []statement
-	all = d.updates(all, updateWorkflow, s.workflows)
-	all = d.updates(all, updateExecution, s.executions)
+	all = updates(d, all, updateWorkflow, s.workflows, workflowUpdate)
+	all = updates(d, all, updateExecution, s.executions, executionUpdate)
 	all = d.inserts(all, insertWorkflow, s.newWorkflows)
 	all = d.inserts(all, insertExecution, s.newExecutions)
 	return d.inserts(all, insertAttempt, s.newAttempts)
 }
 
 // updates appends the statements that write the rows: one for all, as far as they are not too large, or one
-// for each where that is cheaper.
-func (d *dialect) updates(all []statement, u *update, rows [][]any) []statement {
+// for each where that is cheaper. values are those of a row.
+func updates[T any](d *dialect, all []statement, u *update, list []rewrite[T], values func(seen, becomes *T) []any) []statement {
+	rows := make([][]any, len(list))
+	for i, w := range list {
+		rows[i] = values(w.seen, w.becomes)
+	}
 	for len(rows) > 0 {
 		n := d.chunk(rows)
 		switch {
+		case d.narrows:
+			before := make([][]any, n)
+			for i, w := range list[:n] {
+				before[i] = values(w.seen, w.seen)
+			}
+			all = append(all, d.narrow(u, before, rows[:n]))
 		case n == 1:
 			all = append(all, statement{query: d.text.updateOne[u], args: rows[0], rows: 1})
-		case d.counted:
-			all = append(all, statement{query: d.text.updateMany[u], args: append(arrays(u.columns(), rows[:n]), int64(n)), rows: 1})
 		default:
-			all = append(all, statement{query: d.updateMany(u, n), args: slices.Concat(rows[:n]...), rows: int64(n)})
+			all = append(all, statement{query: d.text.updateMany[u], args: append(arrays(u.columns(), rows[:n]), int64(n)), rows: 1})
 		}
-		rows = rows[n:]
+		rows, list = rows[n:], list[n:]
 	}
 	return all
 }

@@ -92,34 +92,21 @@ func (d *dialect) updateOne(u *update) string {
 	return b.String()
 }
 
-// updateMany is the text of the update for n rows, which stand in a derived table v with columns c0, c1, …
-func (d *dialect) updateMany(u *update, n int) string {
+// updateMany is the text of the update for any number of rows on PostgreSQL, which stand in a derived table v with
+// columns c0, c1, … The other databases have none: SQLite updates one row at a time, MySQL see narrow.
+func (d *dialect) updateMany(u *update) string {
 	var b strings.Builder
 	id := len(u.set)
-	value := func(i int, _ column) string { return "v.c" + strconv.Itoa(i) }
-	match := func() {
-		b.WriteString("t.id = v.c" + strconv.Itoa(id))
-		for i, c := range u.seen {
-			b.WriteString(" AND " + d.compared(c) + " = v.c" + strconv.Itoa(id+1+i))
-		}
+	b.WriteString("WITH u AS (UPDATE " + u.table + " AS t SET ")
+	d.assign(&b, u, func(i int, _ column) string { return "v.c" + strconv.Itoa(i) })
+	b.WriteString(" FROM ")
+	unnest(&b, u.columns())
+	b.WriteString(" WHERE t.id = v.c" + strconv.Itoa(id))
+	for i, c := range u.seen {
+		b.WriteString(" AND " + d.compared(c) + " = v.c" + strconv.Itoa(id+1+i))
 	}
-	if d.counted {
-		b.WriteString("WITH u AS (UPDATE " + u.table + " AS t SET ")
-		d.assign(&b, u, value)
-		b.WriteString(" FROM ")
-		unnest(&b, u.columns())
-		b.WriteString(" WHERE ")
-		match()
-		b.WriteString(" RETURNING 1) SELECT 1 / (count(*) = ?)::int FROM u")
-		return d.bind(b.String())
-	}
-	b.WriteString("UPDATE (")
-	selects(&b, u.columns(), id, n)
-	b.WriteString(") AS v STRAIGHT_JOIN " + u.table + " AS t ON ")
-	match()
-	b.WriteString(" SET ")
-	d.assign(&b, u, value)
-	return b.String()
+	b.WriteString(" RETURNING 1) SELECT 1 / (count(*) = ?)::int FROM u")
+	return d.bind(b.String())
 }
 
 func (u *update) columns() []column {
@@ -196,28 +183,4 @@ func unnest(b *strings.Builder, columns []column) {
 		b.WriteString("c" + strconv.Itoa(i))
 	}
 	b.WriteString(")")
-}
-
-// selects is MySQL's derived table. The id is given the collation of the primary key, which could not be
-// used to find the row otherwise.
-func selects(b *strings.Builder, columns []column, id, n int) {
-	for row := range n {
-		if row > 0 {
-			b.WriteString(" UNION ALL ")
-		}
-		b.WriteString("SELECT ")
-		for i := range columns {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			if i == id {
-				b.WriteString("_ascii? COLLATE ascii_bin")
-			} else {
-				b.WriteString("?")
-			}
-			if row == 0 {
-				b.WriteString(" AS c" + strconv.Itoa(i))
-			}
-		}
-	}
 }

@@ -54,7 +54,7 @@ func (d *dialect) texts() texts {
 		t.updateOne[u] = d.updateOne(u)
 		all = append(all, t.updateOne[u])
 		if d.counted {
-			t.updateMany[u] = d.updateMany(u, 0)
+			t.updateMany[u] = d.updateMany(u)
 			all = append(all, t.updateMany[u])
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/uptrace/bun"
 
 	"github.com/genevadrive/genevadrive/domain"
 )
@@ -211,9 +210,8 @@ func errExists(id uuid.UUID) error {
 // inTheWay finds the open workflow that the new one conflicts with; nil when it has ended meanwhile.
 func (c *creation) inTheWay(ctx context.Context) (*Row, error) {
 	w := &c.result.Change.Workflow
-	open := []domain.WorkflowState{domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused}
 	q := c.store.selectWorkflows().Where("w.type = ?", w.Type).Where("w.subject_type = ?", w.SubjectType).
-		Where("w.subject_id = ?", w.SubjectID).Where("w.state IN (?)", bun.List(open)).Where("NOT w.allow_multiple").Limit(1)
+		Where("w.subject_id = ?", w.SubjectID).Where(c.store.dialect.open).Where("NOT w.allow_multiple").Limit(1)
 	rows, err := c.store.workflowRows(ctx, q)
 	if err != nil || len(rows) == 0 {
 		return nil, err

@@ -24,6 +24,9 @@ import (
 // lockWait bounds how long a statement waits for a row or key that another transaction holds.
 const lockWait = 5 * time.Second
 
+// listedOpen is dialect.open in the words of the move table.
+const listedOpen = "w.state IN ('ready', 'performing', 'paused')"
+
 // dialect is everything that differs between the databases. Times are given to all of them as time.Time:
 // SQLite keeps them as microseconds since 1970.
 type dialect struct {
@@ -45,6 +48,7 @@ type dialect struct {
 	guard          func(column string) string
 	dueColumn      string // of e: when it is due, as the index of due rows has it
 	endedColumn    string // of w: when it ended, as the index of ended workflows has it
+	open           string // of w: it has not ended, as the indexes of open workflows have it
 	forShare       string // ends a read that keeps its row from being deleted
 	target         string // before the column that an UPDATE sets
 	pipeline       bool   // transactions go over the pgx connection itself, in two round trips
@@ -100,6 +104,7 @@ func postgres(databaseURL string) (dialect, error) {
 		guard:       func(column string) string { return "(" + column + " || '')" },
 		dueColumn:   "e.scheduled_for",
 		endedColumn: "coalesce(w.finished_at, w.canceled_at)",
+		open:        listedOpen,
 		forShare:    "FOR KEY SHARE",
 		pipeline:    true,
 		counted:     true,
@@ -152,6 +157,7 @@ func mariadb(databaseURL string) (dialect, error) {
 		guard:          func(column string) string { return "CONCAT(" + column + ", '')" }, // as on PostgreSQL
 		dueColumn:      "e.due_at",
 		endedColumn:    "w.ended_at",
+		open:           listedOpen,
 		forShare:       "LOCK IN SHARE MODE", // MariaDB has no FOR SHARE
 		target:         "t.",
 		narrows:        true,
@@ -227,6 +233,7 @@ func sqlite(databaseURL string) (dialect, error) {
 		guard:       func(column string) string { return "+" + column },
 		dueColumn:   "e.scheduled_for",
 		endedColumn: "coalesce(w.finished_at, w.canceled_at)",
+		open:        "w.state NOT IN ('finished', 'canceled')", // a longer list would be made into a table for each row written
 
 		tableExists: "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
 	}

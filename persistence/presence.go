@@ -25,7 +25,7 @@ func (s *Store) OpenWorkflows(ctx context.Context, typ, subjectType string, subj
 	lane := func(condition string) *bun.SelectQuery {
 		return s.read.NewSelect().ColumnExpr("w.subject_id, w.id").TableExpr(workflowsTable+" AS w").
 			Where("w.type = ?", typ).Where("w.subject_type = ?", subjectType).
-			Where("w.state IN (?)", bun.List(openStates)).Where(condition).
+			Where(s.dialect.open).Where(condition).
 			WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
 				for list := range slices.Chunk(subjectIDs, maxList) {
 					q.WhereOr("w.subject_id IN (?)", bun.List(list))

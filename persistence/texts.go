@@ -116,7 +116,7 @@ func (d *dialect) lockKnown(n int) string {
 // are compared. The unique index answers it.
 func (d *dialect) openOf(subjects string) string {
 	return d.bind("SELECT w.type, w.subject_type, w.subject_id, w.id FROM " + workflowsTable + " AS w WHERE w.type = ? AND w.subject_type = ?" +
-		" AND w.subject_id " + subjects + " AND w.state IN ('ready', 'performing', 'paused') AND NOT w.allow_multiple")
+		" AND w.subject_id " + subjects + " AND w.state NOT IN ('finished', 'canceled') AND NOT w.allow_multiple")
 }
 
 // openMany is openOf for any subjects on PostgreSQL. It looks each up by itself, since the planner, while its

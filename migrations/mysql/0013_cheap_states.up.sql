@@ -1,0 +1,2 @@
+-- For SQLite alone.
+SELECT 1;

@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -9,10 +10,9 @@ import (
 // narrow is the update of some rows on MySQL, which parses each statement anew and keeps its values in temporary
 // tables: it is told no more than these rows need. A column that none of them changes is left out, and a value that
 // is the same for all of them, set or compared, stands in the text once. The rest stands in a derived table v with
-// columns c0, c1, …, which one row does not need. before and after are the values of the update for each row, as it
-// was read and as it becomes.
-func (d *dialect) narrow(u *update, before, after [][]any) statement {
-	n := narrowing{rows: after, id: len(u.set)}
+// columns c0, c1, …, which one row does not need.
+func (d *dialect) narrow(u *update, rows []rewrite) statement {
+	n := narrowing{rows: rows, id: len(u.set)}
 	var assigned, matched []any
 	match := "t.id = " + n.value(n.id, &matched)
 	for i, c := range u.seen {
@@ -23,7 +23,7 @@ func (d *dialect) narrow(u *update, before, after [][]any) statement {
 		set = append(set, d.target+u.extra)
 	}
 	for i, c := range u.set {
-		if !changes(before, after, i) {
+		if !changes(rows, i) {
 			continue
 		}
 		value := n.value(i, &assigned)
@@ -36,7 +36,7 @@ func (d *dialect) narrow(u *update, before, after [][]any) statement {
 		set = append(set, d.target+u.set[0].name+" = t."+u.set[0].name)
 	}
 	sets := " SET " + strings.Join(set, ", ")
-	st := statement{rows: int64(len(after))}
+	st := statement{rows: int64(len(rows))}
 	if n.derived == nil {
 		st.query, st.args = "UPDATE "+u.table+" AS t"+sets+" WHERE "+match, append(assigned, matched...)
 		return st
@@ -51,16 +51,16 @@ func (d *dialect) narrow(u *update, before, after [][]any) statement {
 
 // narrowing sorts out where the values of rows stand.
 type narrowing struct {
-	rows    [][]any
+	rows    []rewrite
 	id      int   // where that stands in a row
 	derived []int // the columns of the derived table
 }
 
 // value is what stands for column i of the rows: a placeholder, whose argument it appends, or a column of v.
 func (n *narrowing) value(i int, args *[]any) string {
-	first := n.rows[0][i]
+	first := n.rows[0].after[i]
 	for _, row := range n.rows[1:] {
-		if !equal(row[i], first) {
+		if !equal(row.after[i], first) {
 			n.derived = append(n.derived, i)
 			return "v.c" + strconv.Itoa(len(n.derived)-1)
 		}
@@ -87,20 +87,15 @@ func (n *narrowing) selects(b *strings.Builder) []any {
 			if r == 0 {
 				b.WriteString(" AS c" + strconv.Itoa(c))
 			}
-			args = append(args, row[i])
+			args = append(args, row.after[i])
 		}
 	}
 	return args
 }
 
 // changes tells whether a value in column i is to become another one.
-func changes(before, after [][]any, i int) bool {
-	for r := range after {
-		if !equal(before[r][i], after[r][i]) {
-			return true
-		}
-	}
-	return false
+func changes(rows []rewrite, i int) bool {
+	return slices.ContainsFunc(rows, func(row rewrite) bool { return !equal(row.before[i], row.after[i]) })
 }
 
 // equal compares values of a row; times by the moment.

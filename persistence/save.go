@@ -26,6 +26,10 @@ var updateWorkflow = &update{
 	seen:  []column{{name: "lock_version", kind: kindInt}},
 }
 
+// moveWorkflow is for a workflow that stays in its state. It sets nothing that an index is over: SQLite writes anew
+// each index over a column that is set, to whatever.
+var moveWorkflow = updateWorkflow.part("current_step_name", "current_execution_id", "data", "exceptions_in_row", "started_at", "updated_at")
+
 var updateExecution = &update{
 	table: executionsTable,
 	set: []column{
@@ -42,6 +46,9 @@ var updateExecution = &update{
 	},
 	seen: []column{{name: "state", kind: kindText, state: true}, {name: "fence", kind: kindText}},
 }
+
+// endExecution is for an execution that ends without an error.
+var endExecution = updateExecution.part("state", "outcome", "claimed_by", "deadline", "reason", "status", "duration_ms", "completed_at")
 
 var insertWorkflow = &insert{
 	table: workflowsTable,
@@ -87,19 +94,18 @@ var insertKeyRow = &insert{
 
 // saving gathers the rows of the changes of one transaction.
 type saving struct {
-	workflows                                []rewrite[domain.Workflow]
-	executions                               []rewrite[domain.Execution]
+	workflows, executions                    []rewrite
 	newWorkflows, newExecutions, newAttempts [][]any
 }
 
-// rewrite is a row as it was read and as it becomes.
-type rewrite[T any] struct{ seen, becomes *T }
+// rewrite is a row of an update: its values as they were read, and as they become.
+type rewrite struct{ before, after []any }
 
 // add takes the change of a row that was read under its lock.
 func (s *saving) add(seen Row, c *domain.Change) {
-	s.workflows = append(s.workflows, rewrite[domain.Workflow]{&seen.Workflow, &c.Workflow})
+	s.workflows = append(s.workflows, rewrite{workflowUpdate(&seen.Workflow, &seen.Workflow), workflowUpdate(&seen.Workflow, &c.Workflow)})
 	if c.Execution != nil {
-		s.executions = append(s.executions, rewrite[domain.Execution]{seen.Execution, c.Execution})
+		s.executions = append(s.executions, rewrite{executionUpdate(seen.Execution, seen.Execution), executionUpdate(seen.Execution, c.Execution)})
 	}
 	s.addNew(c)
 }
@@ -118,42 +124,43 @@ func (s *saving) addNew(c *domain.Change) {
 // open execution at a time.
 func (s *saving) statements(d *dialect) []statement {
 	var all []statement
-	all = updates(d, all, updateWorkflow, s.workflows, workflowUpdate)
-	all = updates(d, all, updateExecution, s.executions, executionUpdate)
+	all = d.updates(all, updateWorkflow, s.workflows)
+	all = d.updates(all, updateExecution, s.executions)
 	all = d.inserts(all, insertWorkflow, s.newWorkflows)
 	all = d.inserts(all, insertExecution, s.newExecutions)
 	return d.inserts(all, insertAttempt, s.newAttempts)
 }
 
 // updates appends the statements that write the rows: one for all, as far as they are not too large, or one
-// for each where that is cheaper. values are those of a row.
-func updates[T any](d *dialect, all []statement, u *update, list []rewrite[T], values func(seen, becomes *T) []any) []statement {
-	rows := make([][]any, len(list))
-	for i, w := range list {
-		rows[i] = values(w.seen, w.becomes)
-	}
+// for each where that is cheaper.
+func (d *dialect) updates(all []statement, u *update, rows []rewrite) []statement {
 	for len(rows) > 0 {
-		n := d.chunk(rows)
-		switch {
-		case d.narrows:
-			before := make([][]any, n)
-			for i, w := range list[:n] {
-				before[i] = values(w.seen, w.seen)
-			}
-			all = append(all, d.narrow(u, before, rows[:n]))
-		case n == 1:
-			all = append(all, statement{query: d.text.updateOne[u], args: rows[0], rows: 1})
-		default:
-			all = append(all, statement{query: d.text.updateMany[u], args: append(arrays(u.columns(), rows[:n]), int64(n)), rows: 1})
+		n := d.chunk(len(rows), func(i int) []any { return rows[i].after })
+		if d.narrows {
+			all = append(all, d.narrow(u, rows[:n]))
+		} else {
+			all = append(all, d.fixed(u.narrowest(rows[:n]), rows[:n]))
 		}
-		rows, list = rows[n:], list[n:]
+		rows = rows[n:]
 	}
 	return all
 }
 
+// fixed is an update by one of the texts that are the same each time.
+func (d *dialect) fixed(u *update, rows []rewrite) statement {
+	if len(rows) == 1 {
+		return statement{query: d.text.updateOne[u], args: u.values(rows[0]), rows: 1}
+	}
+	values := make([][]any, len(rows))
+	for i, row := range rows {
+		values[i] = u.values(row)
+	}
+	return statement{query: d.text.updateMany[u], args: append(arrays(u.columns(), values), int64(len(rows))), rows: 1}
+}
+
 func (d *dialect) inserts(all []statement, in *insert, rows [][]any) []statement {
 	for len(rows) > 0 {
-		n := d.chunk(rows)
+		n := d.chunk(len(rows), func(i int) []any { return rows[i] })
 		switch {
 		case n == 1:
 			all = append(all, statement{query: d.text.insertOne[in], args: rows[0], rows: 1})
@@ -167,18 +174,18 @@ func (d *dialect) inserts(all []statement, in *insert, rows [][]any) []statement
 	return all
 }
 
-// chunk is how many of the rows go into the next statement.
-func (d *dialect) chunk(rows [][]any) int {
+// chunk is how many of n rows go into the next statement.
+func (d *dialect) chunk(n int, row func(i int) []any) int {
 	if d.oneFile { // no round trips to save, and one text to prepare
 		return 1
 	}
 	bytes := 0
-	for i, row := range rows {
-		if bytes += size(row); bytes > maxStatementBytes && i > 0 {
+	for i := range n {
+		if bytes += size(row(i)); bytes > maxStatementBytes && i > 0 {
 			return i
 		}
 	}
-	return len(rows)
+	return n
 }
 
 // size is about how long a row of values is.

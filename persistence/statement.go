@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -66,6 +67,59 @@ type update struct {
 	set   []column
 	extra string   // more to set, the same for every row; t is the table
 	seen  []column // compared with what was read
+
+	parts []*update // updates that set some of the columns, for rows of which no other changes
+	picks []int     // of a part: which of the whole's values are its own
+}
+
+// part makes an update of some of the columns that u sets.
+func (u *update) part(names ...string) *update {
+	p := &update{table: u.table, extra: u.extra, seen: u.seen}
+	for i, c := range u.columns() {
+		if set := i < len(u.set); !set || slices.Contains(names, c.name) {
+			p.picks = append(p.picks, i)
+			if set {
+				p.set = append(p.set, c)
+			}
+		}
+	}
+	u.parts = append(u.parts, p)
+	return p
+}
+
+// narrowest gives the part that sets all that changes in the rows, else the whole.
+func (u *update) narrowest(rows []rewrite) *update {
+	for _, p := range u.parts {
+		if !slices.ContainsFunc(rows, p.misses) {
+			return p
+		}
+	}
+	return u
+}
+
+// misses tells whether a row changes in what the part does not set.
+func (u *update) misses(row rewrite) bool {
+	next := 0
+	for i := range row.after {
+		if u.picks[next] == i {
+			next++
+		} else if !equal(row.before[i], row.after[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// values are the values of a row of the whole that the update takes.
+func (u *update) values(row rewrite) []any {
+	if u.picks == nil {
+		return row.after
+	}
+	values := make([]any, len(u.picks))
+	for i, pick := range u.picks {
+		values[i] = row.after[pick]
+	}
+	return values
 }
 
 // insert adds rows to one table.

@@ -50,7 +50,7 @@ func (d *dialect) texts() texts {
 	if t.clock != "" {
 		all = append(all, t.clock)
 	}
-	for _, u := range []*update{updateWorkflow, updateExecution} {
+	for _, u := range []*update{updateWorkflow, moveWorkflow, updateExecution, endExecution} {
 		t.updateOne[u] = d.updateOne(u)
 		all = append(all, t.updateOne[u])
 		if d.counted {

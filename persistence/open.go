@@ -92,7 +92,7 @@ func (s *Store) openServer(ctx context.Context, maxConns int) error {
 // openSQLite opens the one writer and, unless the database is in memory and so visible to one connection
 // only, a pool of readers.
 func (s *Store) openSQLite(ctx context.Context) error {
-	writer := sql.OpenDB(s.dialect.connector)
+	writer := sql.OpenDB(writerConnector{s.dialect.connector})
 	writer.SetMaxOpenConns(1)
 	writer.SetMaxIdleConns(1)
 	if err := s.firstContact(ctx, writer); err != nil {

@@ -39,7 +39,6 @@ type Store struct {
 	now     func() time.Time
 	log     *slog.Logger
 
-	prepared prepared
 	expected expectation
 }
 

@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -67,6 +68,14 @@ type scanner interface{ Scan(dest ...any) error }
 func (r *record) scan(row scanner) error {
 	r.at, r.err = 0, nil
 	return row.Scan(r.dest...)
+}
+
+// take takes the values of the current row of a driver.
+func (r *record) take(values []driver.Value) {
+	r.at, r.err = 0, nil
+	for i, v := range values {
+		r.values[i] = v
+	}
 }
 
 func (r *record) next() any {

@@ -5,14 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // transaction is one transaction of the write path. It begins with the first call; whoever does not commit
-// rolls back. There are two: one over database/sql, and one for PostgreSQL that sends what belongs together
-// in one message.
+// rolls back. There are three: one over database/sql, one for PostgreSQL that sends what belongs together in one
+// message, and one for SQLite on the driver's own connection.
 type transaction interface {
 	// query asks in order, and hands each row of an answer to who reads it.
 	query(ctx context.Context, questions ...question) error
@@ -44,12 +43,7 @@ var errGuard = errors.New("a row is not as it was read: something writes past th
 // transact gives run a transaction on a connection of its own.
 func (s *Store) transact(ctx context.Context, run func(transaction) error) error {
 	if s.dialect.pipeline {
-		conn, err := s.db.DB.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		return conn.Raw(func(driverConn any) error {
+		return s.onConn(ctx, func(driverConn any) error {
 			if pg, ok := driverConn.(*stdlib.Conn); ok {
 				t := &pipeline{conn: pg.Conn(), fixed: s.dialect.text.fixed}
 				defer t.rollback()
@@ -58,47 +52,32 @@ func (s *Store) transact(ctx context.Context, run func(transaction) error) error
 			return fmt.Errorf("the driver of PostgreSQL is %T", driverConn)
 		})
 	}
-	t := &sqlTransaction{db: s.db.DB, prepared: s.prepared.all(ctx, s)}
+	if s.dialect.oneFile {
+		return s.onConn(ctx, func(driverConn any) error {
+			t := &writing{writer: driverConn.(*writer), fixed: s.dialect.text.fixed}
+			defer t.rollback()
+			return run(t)
+		})
+	}
+	t := &sqlTransaction{db: s.db.DB}
 	defer t.rollback()
 	return run(t)
 }
 
+// onConn gives use the driver's connection of one of the pool.
+func (s *Store) onConn(ctx context.Context, use func(driverConn any) error) error {
+	conn, err := s.db.DB.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(use)
+}
+
 // sqlTransaction is a transaction over database/sql.
 type sqlTransaction struct {
-	db       *sql.DB
-	tx       *sql.Tx
-	prepared map[string]*sql.Stmt // by their text
-}
-
-// prepared are the fixed texts of the write path for the one connection that writes to SQLite.
-type prepared struct {
-	mu         sync.Mutex
-	statements map[string]*sql.Stmt
-}
-
-// all prepares what is not yet; before the schema is there, and on other databases, there is nothing.
-func (p *prepared) all(ctx context.Context, s *Store) map[string]*sql.Stmt {
-	if !s.dialect.oneFile {
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.statements != nil {
-		return p.statements
-	}
-	statements := make(map[string]*sql.Stmt)
-	for text := range s.dialect.text.fixed {
-		st, err := s.db.DB.PrepareContext(ctx, text)
-		if err != nil {
-			for _, st := range statements {
-				_ = st.Close()
-			}
-			return nil
-		}
-		statements[text] = st
-	}
-	p.statements = statements
-	return statements
+	db *sql.DB
+	tx *sql.Tx
 }
 
 func (t *sqlTransaction) begin(ctx context.Context) error {
@@ -123,13 +102,7 @@ func (t *sqlTransaction) query(ctx context.Context, questions ...question) error
 }
 
 func (t *sqlTransaction) ask(ctx context.Context, q question) error {
-	var rows *sql.Rows
-	var err error
-	if st := t.prepared[q.query]; st != nil {
-		rows, err = t.tx.StmtContext(ctx, st).QueryContext(ctx, q.args...)
-	} else {
-		rows, err = t.tx.QueryContext(ctx, q.query, q.args...)
-	}
+	rows, err := t.tx.QueryContext(ctx, q.query, q.args...)
 	if err != nil {
 		return err
 	}
@@ -153,13 +126,7 @@ func (t *sqlTransaction) exec(ctx context.Context, statements ...statement) erro
 		return err
 	}
 	for _, st := range statements {
-		var result sql.Result
-		var err error
-		if fixed := t.prepared[st.query]; fixed != nil {
-			result, err = t.tx.StmtContext(ctx, fixed).ExecContext(ctx, st.args...)
-		} else {
-			result, err = t.tx.ExecContext(ctx, st.query, st.args...)
-		}
+		result, err := t.tx.ExecContext(ctx, st.query, st.args...)
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,10 @@ const maxCreates = 250
 // all or of none, have one scope.
 func (s *Store) CreateBatch(ctx context.Context, ops []CreateOp) []CreateResult {
 	results := make([]CreateResult, len(ops))
+	if s.dialect.oneFile { // batches that took turns at the one writer would all be done last
+		s.batches.Lock()
+		defer s.batches.Unlock()
+	}
 	var gone error
 	for at := 0; at < len(ops); at += maxCreates {
 		end := min(at+maxCreates, len(ops))

@@ -11,6 +11,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -40,6 +41,7 @@ type Store struct {
 	log     *slog.Logger
 
 	expected expectation
+	batches  sync.Mutex // SQLite: held by the one CreateBatch that is at work
 }
 
 // Dialect names the SQL dialect: postgres, mysql or sqlite.

@@ -266,6 +266,7 @@ func (e *Engine) save(ctx context.Context, c *claimed, op persistence.Op) persis
 		if !errors.Is(result.Err, persistence.ErrUnavailable) {
 			return result
 		}
+		op.Unsure = result.Unsure
 		e.Logger.Warn("the database is away; the answer is kept and saved later",
 			"workflow_id", c.workflow.ID, "step_execution_id", c.execution.ID, "error", result.Err)
 		select {

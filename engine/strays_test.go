@@ -195,11 +195,13 @@ func TestAClaimThatNobodyHeardOfIsHandedBack(t *testing.T) {
 	}
 }
 
-// TestAContinuationThatNobodyHeardOfIsHandedBack is the same for the claim that travels with a settle. The
-// answer itself counts once.
+// TestAContinuationThatNobodyHeardOfIsHandedBack is the same for the claim that travels with a settle, of which
+// nobody asks any more since the runs of the server are over. The answer itself counts once.
 func TestAContinuationThatNobodyHeardOfIsHandedBack(t *testing.T) {
 	eachWorld(t, func(w *world) {
 		ctx := context.Background()
+		runs, over := context.WithCancel(ctx)
+		defer over()
 		var mend func()
 		s, l := w.fragile(func(c *engine.Config) {
 			c.Logger = slog.New(onLog{told: func(message string) {
@@ -211,13 +213,14 @@ func TestAContinuationThatNobodyHeardOfIsHandedBack(t *testing.T) {
 		var wf engine.Workflow
 		mend = func() {
 			w.await(wf.ID, "at its second step", func(r persistence.Row) bool { return r.Execution.StepName == "two" })
+			over()
 			l.mend(s)
 		}
 		w.define(s.Engine, "type: Stray\nsteps: [{name: one}, {name: two}]")
 		wf = w.create(s.Engine, "Stray")
 		h := w.claim(s, wf)
 		l.cutForLong(s, true)
-		if s.Settle(ctx, h, domain.Result{Answer: &domain.Answer{Action: domain.ActionComplete}, Status: 200}, true) != nil {
+		if s.Settle(runs, h, domain.Result{Answer: &domain.Answer{Action: domain.ActionComplete}, Status: 200}, true) != nil {
 			w.t.Fatal("the continuation is known, though its reply was lost")
 		}
 		if row := w.awaitState(wf.ID, domain.WorkflowPerforming); row.Execution.StepName != "two" {

@@ -26,6 +26,7 @@ type Op struct {
 	Decide      func(now time.Time, row Row) (domain.Change, error)
 	Key         *IdempotencyKey // inserted first in the same transaction; nil: none
 	Known       *Known          // for ApplyBatch: what an earlier commit left of both; nil: they are read
+	Unsure      *Unsure         // what an earlier try of this decision may have done; nil: nothing
 }
 
 // Result is what became of an Op. An error of Decide is in Err as it was; the store's own are a domain.Error
@@ -34,6 +35,7 @@ type Result struct {
 	Change domain.Change
 	Now    time.Time // the database's clock that Decide was given
 	Err    error
+	Unsure *Unsure // of an Err that wraps ErrUnavailable: what may have been done all the same; for the Op when it is tried again
 
 	at time.Time // this process's clock when Now was read
 }
@@ -45,41 +47,45 @@ const maxReruns = 12
 // else's to go on with, such as a claim, so that an outage of that length is sat out.
 const resolveWithin = 30 * time.Second
 
-// unacknowledged is a change whose commit may or may not have happened.
-type unacknowledged struct {
+// Unsure is a change whose commit may or may not have happened.
+type Unsure struct {
 	seen   Row
 	result Result
 }
 
-// ours tells whether the row shows that the commit did happen: it has the very fence and state that the
-// change gave it. A change that altered neither says nothing; deciding it again is harmless then.
-func (u *unacknowledged) ours(row Row) bool {
+// ours tells whether the row shows that the commit did happen, by what the change gave its execution: its very
+// state, fence and server; or, to one that it left scheduled, another time, which whoever has claimed it since has
+// left alone. A change that altered none of them says nothing; deciding it again is harmless then.
+func (u *Unsure) ours(row Row) bool {
 	if u == nil || u.seen.Execution == nil || u.result.Change.Execution == nil || row.Execution == nil {
 		return false
 	}
-	before, after := u.seen.Execution, u.result.Change.Execution
-	return row.Execution.ID == after.ID && row.Execution.State == after.State && row.Execution.Fence == after.Fence &&
-		(before.State != after.State || before.Fence != after.Fence)
+	before, after, is := u.seen.Execution, u.result.Change.Execution, row.Execution
+	if is.ID != after.ID {
+		return false
+	}
+	claim := before.State != after.State || before.Fence != after.Fence || before.ClaimedBy != after.ClaimedBy
+	due := after.State == domain.ExecutionScheduled && !before.ScheduledFor.Equal(after.ScheduledFor)
+	return claim && is.State == after.State && is.Fence == after.Fence && is.ClaimedBy == after.ClaimedBy ||
+		due && is.ScheduledFor.Equal(after.ScheduledFor)
 }
 
 // Apply takes one decision, waiting for the workflow's lock. Deadlocks and the like run the whole transaction
 // again, Decide included. A commit that was not acknowledged is resolved by reading back under the lock.
-func (s *Store) Apply(ctx context.Context, op Op) Result { return s.apply(ctx, op, nil) }
-
-func (s *Store) apply(ctx context.Context, op Op, unknown *unacknowledged) Result {
+func (s *Store) Apply(ctx context.Context, op Op) Result {
 	resolving := false
 	for rerun := 0; ; rerun++ {
-		result, seen := s.applyOnce(ctx, op, unknown)
+		result, seen := s.applyOnce(ctx, op)
 		var replay *Replay
-		if unknown != nil && errors.As(result.Err, &replay) {
-			return unknown.result // the key is there, so the commit did happen
+		if op.Unsure != nil && errors.As(result.Err, &replay) {
+			return op.Unsure.result // the key is there, so the commit did happen
 		}
-		var unsure *commitError
-		if errors.As(result.Err, &unsure) {
-			unknown = &unacknowledged{seen: seen, result: result}
-			unknown.result.Err = nil
+		var lost *commitError
+		if errors.As(result.Err, &lost) {
+			op.Unsure = &Unsure{seen: seen, result: result}
+			op.Unsure.result.Err = nil
 		}
-		if unknown != nil && !resolving {
+		if op.Unsure != nil && !resolving {
 			resolving = true
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, resolveWithin)
@@ -87,6 +93,9 @@ func (s *Store) apply(ctx context.Context, op Op, unknown *unacknowledged) Resul
 		}
 		if rerun >= maxReruns && !resolving || !worthRerun(result.Err) || !pause(ctx, rerun) {
 			result.Err = explain(result.Err)
+			if errors.Is(result.Err, ErrUnavailable) {
+				result.Unsure = op.Unsure
+			}
 			return result
 		}
 	}
@@ -118,18 +127,18 @@ func pause(ctx context.Context, rerun int) bool {
 	}
 }
 
-func (s *Store) applyOnce(ctx context.Context, op Op, unknown *unacknowledged) (result Result, seen Row) {
+func (s *Store) applyOnce(ctx context.Context, op Op) (result Result, seen Row) {
 	result.Err = s.transact(ctx, func(t transaction) error {
 		if err := s.insertKey(ctx, t, op.Key); err != nil {
 			return err
 		}
 		var err error
-		if seen, result.Now, err = s.lockOne(ctx, t, op, unknown); err != nil {
+		if seen, result.Now, err = s.lockOne(ctx, t, op); err != nil {
 			return err
 		}
 		result.at = s.now()
-		if unknown.ours(seen) {
-			result = unknown.result
+		if op.Unsure.ours(seen) {
+			result = op.Unsure.result
 			return nil
 		}
 		if result.Change, err = op.Decide(result.Now, seen); err != nil {
@@ -153,9 +162,9 @@ func (s *Store) applyOnce(ctx context.Context, op Op, unknown *unacknowledged) (
 }
 
 // lockOne locks a workflow and its execution, and reads the database's clock.
-func (s *Store) lockOne(ctx context.Context, t transaction, op Op, unknown *unacknowledged) (row Row, now time.Time, err error) {
+func (s *Store) lockOne(ctx context.Context, t transaction, op Op) (row Row, now time.Time, err error) {
 	if op.ExecutionID == uuid.Nil {
-		return s.lockNewest(ctx, t, op.WorkflowID, unknown)
+		return s.lockNewest(ctx, t, op.WorkflowID, op.Unsure)
 	}
 	found := false
 	err = t.query(ctx, question{s.dialect.text.lockOne, []any{op.ExecutionID, op.WorkflowID}, newRecord(lockedWidth), func(r *record) error {
@@ -189,7 +198,7 @@ func (s *Store) clockOf(r *record) time.Time {
 
 // lockNewest locks a workflow and then reads its newest execution, or, to find out about a commit that was
 // not acknowledged, the execution that one was about.
-func (s *Store) lockNewest(ctx context.Context, t transaction, id uuid.UUID, unknown *unacknowledged) (row Row, now time.Time, err error) {
+func (s *Store) lockNewest(ctx context.Context, t transaction, id uuid.UUID, unsure *Unsure) (row Row, now time.Time, err error) {
 	found := false
 	err = t.query(ctx, question{s.dialect.text.lockWorkflow, []any{id}, newRecord(workflowWidth + 1), func(r *record) error {
 		found = true
@@ -202,8 +211,8 @@ func (s *Store) lockNewest(ctx context.Context, t transaction, id uuid.UUID, unk
 	if !found {
 		return row, now, decided{workflowNotFound(id)}
 	}
-	if unknown != nil && unknown.seen.Execution != nil {
-		if row.Execution, err = s.lockExecution(ctx, t, unknown.seen.Execution.ID); err != nil || unknown.ours(row) {
+	if unsure != nil && unsure.seen.Execution != nil {
+		if row.Execution, err = s.lockExecution(ctx, t, unsure.seen.Execution.ID); err != nil || unsure.ours(row) {
 			return row, now, err
 		}
 	}

@@ -26,17 +26,16 @@ func (s *Store) ApplyBatch(ctx context.Context, ops []Op, done func(i int, r Res
 	}
 	b := &batch{store: s, ops: ops, results: make([]Result, len(ops)), seen: make([]Row, len(ops)), how: make([]fate, len(ops))}
 	err := b.run(ctx)
-	var unsure *commitError
+	var lost *commitError
 	for i, op := range ops {
-		var unknown *unacknowledged
 		switch {
 		case b.how[i] == refused, b.how[i] == saved && err == nil:
 			done(i, b.results[i])
 			continue
-		case b.how[i] == saved && errors.As(err, &unsure):
-			unknown = &unacknowledged{seen: b.seen[i], result: b.results[i]}
+		case b.how[i] == saved && errors.As(err, &lost):
+			op.Unsure = &Unsure{seen: b.seen[i], result: b.results[i]}
 		}
-		go func() { done(i, s.apply(ctx, op, unknown)) }()
+		go func() { done(i, s.Apply(ctx, op)) }()
 	}
 }
 
@@ -117,12 +116,13 @@ func (b *batch) save(i int, seen Row, result Result, save *saving) {
 	b.results[i].Change.Workflow.LockVersion = seen.Workflow.LockVersion + 1
 }
 
-// members gives the ops that can share the transaction, by workflow: one for each, of a known execution.
+// members gives the ops that can share the transaction, by workflow: one for each, of a known execution, of which
+// nothing has to be found out first.
 func (b *batch) members() map[uuid.UUID]int {
 	members := make(map[uuid.UUID]int, len(b.ops))
 	for i := range b.ops {
 		op := &b.ops[i]
-		if _, taken := members[op.WorkflowID]; !taken && op.Key == nil && op.ExecutionID != uuid.Nil {
+		if _, taken := members[op.WorkflowID]; !taken && op.Key == nil && op.Unsure == nil && op.ExecutionID != uuid.Nil {
 			members[op.WorkflowID] = i
 		}
 	}

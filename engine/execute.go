@@ -23,17 +23,18 @@ type claimed struct {
 	execution domain.Execution
 	known     *persistence.Known // both, for the settle; nil: it reads them
 	speedrun  *speedrun          // nil: a worker performs it
+	decided   time.Time          // by this server's clock
 
 	traceparent string // of its deliveries
 	late        time.Duration
 	took        time.Duration // once it has run
 }
 
-// newClaimed is the execution that a commit has left claimed.
-func newClaimed(p *plan, committed persistence.Result) *claimed {
+// newClaimed is the execution that a commit has left claimed, as was decided then.
+func newClaimed(p *plan, committed persistence.Result, decided time.Time) *claimed {
 	w, x := committed.Change.Workflow, committed.Change.Current()
 	step, _, _ := p.Step(x.StepName)
-	return &claimed{plan: p, step: step, workflow: w, execution: *x, known: committed.Known(), traceparent: w.Traceparent}
+	return &claimed{plan: p, step: step, workflow: w, execution: *x, known: committed.Known(), traceparent: w.Traceparent, decided: decided}
 }
 
 // budget is the timeout of this attempt, hook and POST together, as it was when it was claimed.
@@ -112,7 +113,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 		return nil
 	}
 	var p *plan
-	var written time.Time // the row, last
+	var written, decided time.Time // the row, last; this claim
 	params := domain.ClaimParams{Fence: e.NewFence(), Hurry: by != nil}
 	op := persistence.Op{WorkflowID: item.WorkflowID, ExecutionID: item.ExecutionID,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
@@ -135,7 +136,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 			if !live {
 				return domain.Change{}, domain.ErrNotClaimable
 			}
-			params.Server, params.Budget, written = server, terms.budget, row.Workflow.UpdatedAt
+			params.Server, params.Budget, written, decided = server, terms.budget, row.Workflow.UpdatedAt, e.Now()
 			claim, err := domain.Claim(row.Workflow, *row.Execution, params, now)
 			switch {
 			case err != nil:
@@ -156,7 +157,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 			e.moved(slog.LevelWarn, "step not performed", result)
 			return nil
 		}
-		c := newClaimed(p, result)
+		c := newClaimed(p, result, decided)
 		c.late = lateness(&c.execution, written)
 		return c
 	case errors.As(result.Err, &early):
@@ -192,6 +193,7 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 	params := domain.SettleParams{Fence: c.execution.Fence, NextID: e.NewID(), Jitter: e.Jitter()}
 	following := domain.ClaimParams{Fence: e.NewFence(), Hurry: c.speedrun != nil}
 	var continued *domain.Execution // the claim of the next step, if a commit of it was ever tried
+	var decided time.Time           // that
 	op := persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID, Known: c.known,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			change, err := domain.Settle(c.plan.Definition, row.Workflow, *row.Execution, result, params, now)
@@ -210,7 +212,7 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 			if !ok {
 				return e.stamp(change, now), nil
 			}
-			continued = change.Current()
+			continued, decided = change.Current(), e.Now()
 			return change, nil
 		}}
 	saved := e.save(ctx, c, op)
@@ -227,7 +229,7 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 	}
 	change := saved.Change
 	if x := change.Current(); x.State == domain.ExecutionExecuting && x.Fence == following.Fence {
-		return newClaimed(c.plan, saved)
+		return newClaimed(c.plan, saved, decided)
 	}
 	e.announce(c.plan, change, saved.Now)
 	return nil

@@ -55,10 +55,17 @@ func (e *Engine) InFlight() int {
 	return len(e.inFlight.flights)
 }
 
+// heardLate is how long after its decision a claim may be begun: one whose commit took longer to be heard of would
+// run on beyond its deadline, where somebody else begins the step anew.
+const heardLate = domain.DeadlineMargin / 2
+
 // run performs one attempt, with no transaction open, within its timeout budget: the conditions, the hook, and
-// if neither decides in the step's place, its delivery. aborted means that this server is to stop, or that the
-// claim was taken away by a verb or callback here: there is no result then.
+// if neither decides in the step's place, its delivery. aborted means that this server is to stop, that it heard too
+// late of its claim, or that the claim was taken away by a verb or callback here: there is no result then.
 func (e *Engine) run(ctx context.Context, c *claimed) (result domain.Result, aborted bool) {
+	if e.Now().Sub(c.decided) > heardLate {
+		return domain.Result{}, true
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.budget())
 	defer cancel()
 	e.inFlight.add(c.execution.ID, c.execution.Fence, cancel)

@@ -17,6 +17,7 @@ type start struct {
 	params domain.ClaimParams
 	slot   *queue.Slot       // nil: none is reserved
 	tried  *domain.Execution // as it was claimed last; nil: never
+	at     time.Time         // then
 }
 
 func (e *Engine) newStart() *start {
@@ -47,7 +48,7 @@ func (s *start) claim(p *plan, made domain.Change, now time.Time) domain.Change 
 	s.params.Server, s.params.Budget = server, terms.budget
 	claimed, ok := made.ThenClaim(s.params, now)
 	if ok {
-		s.tried = claimed.Next
+		s.tried, s.at = claimed.Next, s.e.Now()
 	}
 	return claimed
 }
@@ -57,7 +58,7 @@ func (s *start) hand(p *plan, committed persistence.Result) bool {
 	if next := committed.Change.Next; s == nil || next == nil || next.State != domain.ExecutionExecuting {
 		return false
 	}
-	c := newClaimed(p, committed)
+	c := newClaimed(p, committed, s.at)
 	if s.slot != nil && s.slot.Hand(c) {
 		s.slot = nil
 	} else {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/engine"
@@ -84,4 +85,29 @@ func TestAnAnswerThatCountedIsNotCalledDiscarded(t *testing.T) {
 // unlike tells whether a claim is over.
 func unlike(r persistence.Row, claim domain.Execution) bool {
 	return r.Execution.Fence != claim.Fence || r.Execution.State != claim.State || r.Execution.ClaimedBy != claim.ClaimedBy
+}
+
+// TestAClaimHeardOfTooLateIsHandedBack has the reply to the commit of a claim take so long that the delivery would go
+// on beyond the deadline: nothing is sent.
+func TestAClaimHeardOfTooLateIsHandedBack(t *testing.T) {
+	for name, tt := range map[string]struct {
+		after time.Duration
+		sent  bool
+	}{
+		"in time":  {domain.DeadlineMargin/2 - time.Second, true},
+		"too late": {domain.DeadlineMargin/2 + time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachWorld(t, func(w *world) {
+				ahead := time.Duration(0)
+				s := w.stepper(func(c *engine.Config) { c.Now = func() time.Time { return time.Now().Add(ahead) } })
+				w.define(s.Engine, "type: Late\nsteps: [{name: one}]")
+				h := w.claim(s, w.create(s.Engine, "Late"))
+				ahead = tt.after
+				if _, aborted := s.Attempt(w.t.Context(), h); aborted == tt.sent || len(w.receiver.deliveries) > 0 != tt.sent {
+					w.t.Errorf("aborted %v after %d deliveries", aborted, len(w.receiver.deliveries))
+				}
+			})
+		})
+	}
 }

@@ -181,10 +181,11 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 		e.inFlight.abort(old.Workflow.CurrentExecutionID, old.Execution.Fence)
 		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: c.canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
 	}
-	if !c.start.hand(c.plan, result.Result) { // first, so that the delivery sets out while the rest is done
+	e.Observer.Changed(&c.made, result.Now)
+	if !c.start.hand(c.plan, result.Result) { // before the log line, so that the delivery sets out meanwhile
 		e.announce(c.plan, result.Change, result.Now)
 	}
-	e.moved(slog.LevelInfo, "workflow created", persistence.Result{Change: c.made, Now: result.Now})
+	e.tell(slog.LevelInfo, "workflow created", &c.made)
 	return Outcome{Workflow: shown(c.made.Workflow, c.made.Next), Status: 201}, nil
 }
 

@@ -78,6 +78,11 @@ func (e *Engine) moved(level slog.Level, what string, r persistence.Result, more
 		return
 	}
 	e.Observer.Changed(change, r.Now)
+	e.tell(level, what, change, more...)
+}
+
+// tell is the line of a committed change.
+func (e *Engine) tell(level slog.Level, what string, change *domain.Change, more ...slog.Attr) {
 	if !e.Logger.Enabled(context.Background(), level) {
 		return
 	}

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -96,16 +95,20 @@ func TestAFirstStepIsLeftScheduled(t *testing.T) {
 	})
 }
 
+// onChange does something when a change has been committed.
+type onChange struct {
+	*watcher
+	do func()
+}
+
+func (o onChange) Changed(*domain.Change, time.Time) { o.do() }
+
 // TestAFirstStepOfAServerThatStopsIsHandedBack closes the list between the commit and the hand-over.
 func TestAFirstStepOfAServerThatStopsIsHandedBack(t *testing.T) {
 	eachWorld(t, func(w *world) {
 		var s engine.Stepper
 		s.Engine = w.engine(func(c *engine.Config) {
-			c.Logger = slog.New(onLog{told: func(message string) {
-				if message == "workflow created" {
-					s.Ready.Close()
-				}
-			}})
+			c.Observer = onChange{newWatcher(), func() { s.Ready.Close() }}
 		})
 		if err := s.Register(w.t.Context()); err != nil {
 			w.t.Fatal(err)

@@ -12,7 +12,7 @@ PKG ?= ./...
 TESTFLAGS ?=
 FUZZSECONDS ?= 30
 
-.PHONY: help build run demo test race lint generate sdk generate-check vulncheck fuzz fuzz-short chaos chaos-short bench bench-short clean
+.PHONY: help build run demo test race lint generate sdk generate-check vulncheck fuzz fuzz-short chaos chaos-short bench bench-short profile clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,12 @@ bench: ## Measure the service against a hand-written loop, in under 15 minutes, 
 
 bench-short: ## A selection of it, in under 3 minutes; prints only
 	@go run ./bench -short
+
+profile: ## Profile the service under the benchmark's load, in about 3 minutes, for the compiler: cmd/server/default.pgo
+	rm -rf bin/profiles && mkdir -p bin/profiles
+	for group in sqlite postgres; do for phase in throughput creates; do \
+		go run ./bench -only $$group -phase $$phase -profile bin/profiles; done; done
+	go tool pprof -proto bin/profiles/*.pprof >cmd/server/default.pgo
 
 clean: ## Remove what was built
 	rm -rf bin coverage.out

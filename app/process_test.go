@@ -28,7 +28,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	binaryDir = dir
 	path := filepath.Join(dir, "genevadrive")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/genevadrive/genevadrive/cmd/server").CombinedOutput()
+	out, err := exec.Command("go", "build", "-pgo=off", "-o", path, "github.com/genevadrive/genevadrive/cmd/server").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}

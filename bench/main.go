@@ -47,7 +47,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "run only the groups whose name contains this")
 	flag.StringVar(&o.phase, "phase", "", "of the groups of postgres and sqlite, run only the phases whose name contains this")
 	flag.StringVar(&o.report, "report", "", "write the report to this file")
-	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of the service to this directory")
+	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of the service to this directory, which must be there")
 	flag.Parse()
 	os.Exit(run(o))
 }

@@ -120,10 +120,9 @@ func (s *system) throughputRows(f *floor) error {
 	return nil
 }
 
-// profile takes a CPU profile of the service in the second round, if one is wanted; what it gives waits
-// for its end.
+// profile takes a CPU profile of the service in a round, if that is wanted; what it gives waits for its end.
 func (s *system) profile(name string, round int) func() {
-	if s.bench.profile == "" || round != 1 {
+	if s.bench.profile == "" {
 		return func() {}
 	}
 	done := make(chan struct{})
@@ -134,7 +133,7 @@ func (s *system) profile(name string, round int) func() {
 			return
 		}
 		defer resp.Body.Close()
-		if file, err := os.Create(filepath.Join(s.bench.profile, s.kind+"-"+name+".pprof")); err == nil {
+		if file, err := os.Create(filepath.Join(s.bench.profile, fmt.Sprintf("%s-%s-%d.pprof", s.kind, name, round))); err == nil {
 			_, _ = io.Copy(file, resp.Body)
 			_ = file.Close()
 		}

@@ -20,12 +20,12 @@ const (
 	keptLines       = 20
 )
 
-// build compiles both programs into dir.
+// build compiles both programs into dir, the service without its profile, which takes half as long the first time.
 func build(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()
 	for name, path := range map[string]string{"genevadrive": "/cmd/server", "receiver": "/examples/receivers/go"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", dir+string(os.PathSeparator)+name, module+path)
+		cmd := exec.CommandContext(ctx, "go", "build", "-pgo=off", "-o", dir+string(os.PathSeparator)+name, module+path)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("go build %s%s: %w\n%s", module, path, err, out)
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
 
 	"github.com/genevadrive/genevadrive/app"
 	"github.com/genevadrive/genevadrive/internal/testenv"
@@ -37,12 +38,15 @@ var binary = sync.OnceValues(func() (string, error) {
 
 var binaryDir string
 
+// Every service that a test starts ends with the test, with all of its goroutines. A server that testenv shares among
+// tests ends with the process.
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if binaryDir != "" {
-		_ = os.RemoveAll(binaryDir)
-	}
-	os.Exit(code)
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait"), goleak.Cleanup(func(code int) {
+		if binaryDir != "" {
+			_ = os.RemoveAll(binaryDir)
+		}
+		os.Exit(code)
+	}))
 }
 
 // process is a server in a process of its own.

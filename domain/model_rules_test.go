@@ -29,7 +29,9 @@ func TestRulesAgainstTheModel(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	ran := 0
 	rapid.Check(t, func(t *rapid.T) {
+		ran++
 		s := newSimulation(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"":         s.compare,
@@ -46,6 +48,9 @@ func TestRulesAgainstTheModel(t *testing.T) {
 			"sweep":    s.sweep,
 		})
 	})
+	if checks := flag.Lookup("rapid.checks").Value.String(); !t.Failed() && fmt.Sprint(ran) != checks {
+		t.Errorf("%d of %s sequences ran", ran, checks)
+	}
 }
 
 // simulation is one workflow as the database would keep it, beside its model.

@@ -4,7 +4,7 @@
 // Migrations only add. Each can be run again after a crash in its middle: MySQL commits every DDL statement
 // by itself, so a migration there is one statement, and all of them say IF NOT EXISTS. SQLite and MySQL cannot
 // say that of a column, nor MySQL of an index: a migration that adds one is that statement alone, and has run if
-// the column or index is there.
+// the column or index is there, or the index that it drops is not.
 package migrations
 
 import (

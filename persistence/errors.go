@@ -127,13 +127,13 @@ func isLockTimeout(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "55P03" || errors.As(err, &my) && my.Number == 1205
 }
 
-// alreadyThere tells whether a column or index could not be added since it is there. MySQL 8 has no IF NOT
-// EXISTS for either, and a migration there is one statement, which happens whole or not at all. SQLite has no
-// code for it.
+// alreadyThere tells whether a column or index could not be added since it is there, or dropped since it is not. MySQL
+// 8 has no IF NOT EXISTS for either, and a migration there is one statement, which happens whole or not at all. SQLite
+// has no code for it.
 func alreadyThere(err error) bool {
 	var my *mysql.MySQLError
 	var lite *modernc.Error
-	return errors.As(err, &my) && (my.Number == 1060 || my.Number == 1061) ||
+	return errors.As(err, &my) && (my.Number == 1060 || my.Number == 1061 || my.Number == 1091) ||
 		errors.As(err, &lite) && strings.Contains(lite.Error(), "duplicate column name")
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/google/uuid"
@@ -182,7 +183,9 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: c.canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
 	}
 	e.Observer.Changed(&c.made, result.Now)
-	if !c.start.hand(c.plan, result.Result) { // before the log line, so that the delivery sets out meanwhile
+	if c.start.hand(c.plan, result.Result) {
+		runtime.Gosched() // the delivery sets out on this thread, and what is left here waits for another
+	} else {
 		e.announce(c.plan, result.Change, result.Now)
 	}
 	e.tell(slog.LevelInfo, "workflow created", &c.made)

@@ -158,12 +158,21 @@ func (d *dialect) fixed(u *update, rows []rewrite) statement {
 	return statement{query: d.text.updateMany[u], args: append(arrays(u.columns(), values), int64(len(rows))), rows: 1}
 }
 
+// insertedTogether is how many rows SQLite inserts by one text, while there are so many: it opens an index once for
+// all of them.
+const insertedTogether = 50
+
 func (d *dialect) inserts(all []statement, in *insert, rows [][]any) []statement {
 	for len(rows) > 0 {
 		n := d.chunk(len(rows), func(i int) []any { return rows[i] })
+		if d.oneFile && len(rows) >= insertedTogether {
+			n = insertedTogether
+		}
 		switch {
 		case n == 1:
 			all = append(all, statement{query: d.text.insertOne[in], args: rows[0], rows: 1})
+		case d.oneFile:
+			all = append(all, statement{query: d.text.insertMany[in], args: slices.Concat(rows[:n]...), rows: int64(n)})
 		case d.counted:
 			all = append(all, statement{query: d.text.insertMany[in], args: arrays(in.columns, rows[:n]), rows: int64(n)})
 		default:

@@ -65,6 +65,9 @@ func (d *dialect) texts() texts {
 			t.insertMany[in] = d.insertMany(in, 1)
 			all = append(all, t.insertMany[in])
 		}
+		if d.oneFile {
+			t.insertMany[in] = d.insertMany(in, insertedTogether)
+		}
 	}
 	if d.counted {
 		t.lockMany = d.lockBoth(newestExecution, "= ANY (?::uuid[])") + " " + d.skipLocked

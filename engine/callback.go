@@ -91,7 +91,7 @@ func (e *Engine) Complete(ctx context.Context, execution uuid.UUID, token string
 		if change.Execution.State != domain.ExecutionScheduled {
 			e.Ready.Drop(execution)
 		}
-		e.announce(p, change, result.Now)
+		e.announce(p, result)
 		e.moved(slog.LevelInfo, "callback", result, slog.String("action", string(answer.Action)))
 	}
 	return *change.Execution, nil

@@ -186,7 +186,7 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 	if c.start.hand(c.plan, result.Result) {
 		runtime.Gosched() // the delivery sets out on this thread, and what is left here waits for another
 	} else {
-		e.announce(c.plan, result.Change, result.Now)
+		e.announce(c.plan, result.Result)
 	}
 	e.tell(slog.LevelInfo, "workflow created", &c.made)
 	return Outcome{Workflow: shown(c.made.Workflow, c.made.Next), Status: 201}, nil

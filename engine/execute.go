@@ -115,7 +115,8 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 	var p *plan
 	var written, decided time.Time // the row, last; this claim
 	params := domain.ClaimParams{Fence: e.NewFence(), Hurry: by != nil}
-	op := persistence.Op{WorkflowID: item.WorkflowID, ExecutionID: item.ExecutionID,
+	known, _ := item.Known.(*persistence.Known)
+	op := persistence.Op{WorkflowID: item.WorkflowID, ExecutionID: item.ExecutionID, Known: known,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			var ok bool
 			if p, ok = e.plans.cached(row.Workflow.Type, row.Workflow.DefinitionVersion); !ok {
@@ -231,7 +232,7 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 	if x := change.Current(); x.State == domain.ExecutionExecuting && x.Fence == following.Fence {
 		return newClaimed(c.plan, saved, decided)
 	}
-	e.announce(c.plan, change, saved.Now)
+	e.announce(c.plan, saved)
 	return nil
 }
 
@@ -299,15 +300,25 @@ func (e *Engine) stamp(change domain.Change, now time.Time) domain.Change {
 	return change
 }
 
+// maxKnownData bounds the data of a workflow that the ready list keeps in memory, of up to 10,000.
+const maxKnownData = 2 << 10
+
 // announce makes what a committed change left due start on time: here, if this server can, else by the
 // doorbell. Whatever gets lost on the way the sweep finds (DESIGN section 2).
-func (e *Engine) announce(p *plan, change domain.Change, now time.Time) {
-	due, ok := change.Due()
+func (e *Engine) announce(p *plan, committed persistence.Result) {
+	due, ok := committed.Change.Due()
 	if !ok {
 		return
 	}
-	wait := due.ScheduledFor.Sub(now)
-	here := e.Role.works() && wait <= e.Horizon && e.Ready.Offer(e.item(p, due, wait))
+	wait := due.ScheduledFor.Sub(committed.Now)
+	here := e.Role.works() && wait <= e.Horizon
+	if here {
+		item := e.item(p, due, wait)
+		if wait <= 0 && len(committed.Change.Workflow.Data) <= maxKnownData {
+			item.Known = committed.Known()
+		}
+		here = e.Ready.Offer(item)
+	}
 	if !here {
 		e.Doorbell.Ring(queue.Bell{ExecutionID: due.ID, Due: due.ScheduledFor, At: e.Now().Add(wait), Queue: due.Queue})
 	}

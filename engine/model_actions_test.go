@@ -193,7 +193,11 @@ func (m *modelRun) claim(t *rapid.T) {
 }
 
 func (m *modelRun) claimBy(s *modelServer, workflow, execution uuid.UUID) {
-	m.step(s, func() { m.take(s, s.Claim(s.ctx, workflow, execution)) })
+	m.claimItem(s, queue.Item{WorkflowID: workflow, ExecutionID: execution, Queue: "default"})
+}
+
+func (m *modelRun) claimItem(s *modelServer, item queue.Item) {
+	m.step(s, func() { m.take(s, s.ClaimItem(s.ctx, item)) })
 }
 
 // take puts a claim into a server's hands; it must be the one that the database knows, and never had before.
@@ -222,9 +226,23 @@ func (m *modelRun) sweep(t *rapid.T) {
 	m.step(s, func() { _, _ = s.Sweep(s.ctx) })
 	for _, item := range s.Offered() {
 		if rapid.IntRange(0, 3).Draw(t, "dropped") > 0 && s.ctx.Err() == nil {
-			m.claimBy(s, item.WorkflowID, item.ExecutionID)
+			m.claimItem(s, item)
 		}
 	}
+}
+
+// work has a server take what waits in its ready list, which may have been there for long.
+func (m *modelRun) work(t *rapid.T) {
+	s := m.server(t)
+	if s.Ready.Waiting() == 0 {
+		return
+	}
+	slot, err := s.Ready.Next(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	slot.Release()
+	m.claimItem(s, slot.Item)
 }
 
 // settle applies the answer to one of the claims in hand.

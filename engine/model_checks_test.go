@@ -256,7 +256,7 @@ func (m *modelRun) finale() {
 		}
 		m.check()
 		for _, item := range items {
-			m.claimBy(s, item.WorkflowID, item.ExecutionID)
+			m.claimItem(s, item)
 			m.finish(s)
 		}
 	}

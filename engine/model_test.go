@@ -40,6 +40,7 @@ func TestModel(t *testing.T) {
 				"callback":  m.callback,
 				"patch":     m.patch,
 				"sweep":     m.sweep,
+				"work":      m.work,
 				"heartbeat": m.heartbeat,
 				"strays":    m.handBackStrays,
 				"tick":      m.tick,

@@ -95,6 +95,49 @@ func TestAFirstStepIsLeftScheduled(t *testing.T) {
 	})
 }
 
+// TestAStepThatHasMovedOnIsNotClaimedByWhatWasKnown has a step wait in the ready list of one server while another client
+// changes its workflow over another server.
+func TestAStepThatHasMovedOnIsNotClaimedByWhatWasKnown(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		s, other := w.stepper(), w.stepper()
+		w.define(s.Engine, "type: Waits\nsteps: [{name: one}, {name: two}]")
+		for name, tt := range map[string]struct {
+			move  func(wf engine.Workflow)
+			claim bool
+		}{
+			"nothing happens": {func(engine.Workflow) {}, true},
+			"its data changes": {func(wf engine.Workflow) {
+				if _, err := other.PatchData(w.t.Context(), wf.ID, []byte(`{"n":1}`)); err != nil {
+					w.t.Fatal(err)
+				}
+			}, true},
+			"it is paused":   {func(wf engine.Workflow) { w.control(other.Engine, wf.ID, domain.VerbPause) }, false},
+			"it is skipped":  {func(wf engine.Workflow) { w.control(other.Engine, wf.ID, domain.VerbSkip) }, false},
+			"it is canceled": {func(wf engine.Workflow) { w.control(other.Engine, wf.ID, domain.VerbCancel) }, false},
+			"it is claimed":  {func(wf engine.Workflow) { w.claim(other, wf) }, false},
+		} {
+			wf := w.create(s.Engine, "Waits")
+			items := s.Offered()
+			if len(items) != 1 || items[0].Known == nil {
+				w.t.Fatalf("%s: the ready list has %+v", name, items)
+			}
+			tt.move(wf)
+			before := w.state(wf.SubjectID)
+			h := s.ClaimItem(w.t.Context(), items[0])
+			switch after := w.state(wf.SubjectID); {
+			case (h != nil) != tt.claim:
+				w.t.Errorf("%s: claimed: %v", name, h != nil)
+			case h == nil && !slices.Equal(before, after):
+				w.t.Errorf("%s: before the claim it was\n%q, and after it\n%q", name, before, after)
+			case h != nil:
+				s.Settle(w.t.Context(), h, answers(domain.ActionFinish), false)
+				w.awaitState(wf.ID, domain.WorkflowFinished)
+			}
+			s.Offered()
+		}
+	})
+}
+
 // onChange does something when a change has been committed.
 type onChange struct {
 	*watcher

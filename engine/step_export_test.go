@@ -51,7 +51,12 @@ func (s Stepper) Offered() []queue.Item {
 
 // Claim is the first part of a worker's perform; nil: there is nothing to do.
 func (s Stepper) Claim(ctx context.Context, workflow, execution uuid.UUID) *Hand {
-	return hand(s.claim(ctx, queue.Item{WorkflowID: workflow, ExecutionID: execution, Queue: "default"}, nil))
+	return s.ClaimItem(ctx, queue.Item{WorkflowID: workflow, ExecutionID: execution, Queue: "default"})
+}
+
+// ClaimItem is Claim of what the ready list had, with what was known when that was offered.
+func (s Stepper) ClaimItem(ctx context.Context, item queue.Item) *Hand {
+	return hand(s.claim(ctx, item, nil))
 }
 
 // Attempt is the second part: the delivery.

@@ -72,6 +72,6 @@ func (e *Engine) release(ctx context.Context, claim persistence.Lost) error {
 		return result.Err
 	}
 	e.moved(slog.LevelInfo, "step handed back", result)
-	e.announce(p, result.Change, result.Now)
+	e.announce(p, result)
 	return nil
 }

@@ -216,7 +216,7 @@ func (e *Engine) interrupt(ctx context.Context, lost persistence.Lost, rescue Re
 		if a := result.Change.Attempt; a != nil && a.Error.Code == domain.ErrInterrupted {
 			e.Observer.Rescued(rescue)
 		}
-		e.announce(p, result.Change, result.Now)
+		e.announce(p, result)
 	case errors.Is(result.Err, domain.ErrFenced), errors.Is(result.Err, domain.ErrSettled):
 	default:
 		e.Logger.Warn("step not taken over, will be tried again", "step_execution_id", lost.ExecutionID, "error", result.Err)

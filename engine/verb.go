@@ -49,5 +49,5 @@ func (c *verbCall) committed(r persistence.Result) {
 		}
 	}
 	c.e.moved(slog.LevelInfo, "verb", r, slog.String("verb", string(c.cmd.Verb)), slog.String("reason", c.cmd.Reason))
-	c.e.announce(c.plan, change, r.Now)
+	c.e.announce(c.plan, r)
 }

@@ -45,6 +45,8 @@ type Item struct {
 	// receiver and limit run at once; 0 is no limit.
 	Receiver    string
 	MaxInFlight int
+
+	Known any // what whoever offers it knows of it, for whoever runs it; not read here
 }
 
 // Config sizes a ReadyList. Zero values are replaced by the defaults named.

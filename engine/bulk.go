@@ -129,7 +129,7 @@ func (e *Engine) bulkSlice(ctx context.Context, r BulkRequest, targets []persist
 	for i, target := range targets {
 		call := e.call(domain.Command{Verb: r.Verb, Reason: r.Reason})
 		calls[i] = call
-		ops[i] = persistence.Op{WorkflowID: target.ID, ExecutionID: target.ExecutionID,
+		ops[i] = persistence.Op{WorkflowID: target.ID, ExecutionID: target.ExecutionID, Once: e.NewID(),
 			Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 				if row.Execution != nil && row.Execution.ID != row.Workflow.CurrentExecutionID {
 					return domain.Change{}, errMovedOn

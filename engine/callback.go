@@ -64,7 +64,7 @@ func (e *Engine) Complete(ctx context.Context, execution uuid.UUID, token string
 	}
 	params := domain.CallbackParams{NextID: e.NewID(), Fence: e.NewFence(), Jitter: e.Jitter()}
 	var p *plan
-	result := e.apply(ctx, persistence.Op{WorkflowID: x.WorkflowID, ExecutionID: execution,
+	result := e.apply(ctx, persistence.Op{WorkflowID: x.WorkflowID, ExecutionID: execution, Once: e.NewID(),
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			var ok bool
 			if p, ok = e.plans.cached(row.Workflow.Type, row.Workflow.DefinitionVersion); !ok {

@@ -14,7 +14,7 @@ import (
 // invalid_transition, stale_execution, unknown_step, idempotency_key_reused, idempotency_in_progress.
 func (e *Engine) Control(ctx context.Context, id uuid.UUID, cmd domain.Command, key *IdempotencyKey) (Outcome, error) {
 	call := e.call(cmd)
-	result := e.apply(ctx, persistence.Op{WorkflowID: id, Key: key.stored(id, 200), Decide: call.decide})
+	result := e.apply(ctx, persistence.Op{WorkflowID: id, Key: key.stored(id, 200), Once: e.NewID(), Decide: call.decide})
 	if result.Err != nil {
 		return e.replay(ctx, result.Err)
 	}
@@ -26,7 +26,7 @@ func (e *Engine) Control(ctx context.Context, id uuid.UUID, cmd domain.Command, 
 // PatchData applies a JSON merge patch to a workflow's data. Errors: workflow_not_found, data_too_large.
 func (e *Engine) PatchData(ctx context.Context, id uuid.UUID, patch []byte) (Workflow, error) {
 	var current *domain.Execution
-	result := e.apply(ctx, persistence.Op{WorkflowID: id,
+	result := e.apply(ctx, persistence.Op{WorkflowID: id, Once: e.NewID(),
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			current = row.Execution
 			return domain.PatchData(row.Workflow, patch, now)

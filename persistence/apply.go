@@ -25,6 +25,7 @@ type Op struct {
 	ExecutionID uuid.UUID // the execution it is about; uuid.Nil: the workflow's newest
 	Decide      func(now time.Time, row Row) (domain.Change, error)
 	Key         *IdempotencyKey // inserted first in the same transaction; nil: none
+	Once        uuid.UUID       // names a decision that no fence keeps from being made again; uuid.Nil: one does
 	Known       *Known          // for ApplyBatch: what an earlier commit left of both; nil: they are read
 	Unsure      *Unsure         // what an earlier try of this decision may have done; nil: nothing
 }
@@ -46,29 +47,6 @@ const maxReruns = 12
 // resolveWithin is how long a commit that was not acknowledged is asked about: what it changed may be nobody
 // else's to go on with, such as a claim, so that an outage of that length is sat out.
 const resolveWithin = 30 * time.Second
-
-// Unsure is a change whose commit may or may not have happened.
-type Unsure struct {
-	seen   Row
-	result Result
-}
-
-// ours tells whether the row shows that the commit did happen, by what the change gave its execution: its very
-// state, fence and server; or, to one that it left scheduled, another time, which whoever has claimed it since has
-// left alone. A change that altered none of them says nothing; deciding it again is harmless then.
-func (u *Unsure) ours(row Row) bool {
-	if u == nil || u.seen.Execution == nil || u.result.Change.Execution == nil || row.Execution == nil {
-		return false
-	}
-	before, after, is := u.seen.Execution, u.result.Change.Execution, row.Execution
-	if is.ID != after.ID {
-		return false
-	}
-	claim := before.State != after.State || before.Fence != after.Fence || before.ClaimedBy != after.ClaimedBy
-	due := after.State == domain.ExecutionScheduled && !before.ScheduledFor.Equal(after.ScheduledFor)
-	return claim && is.State == after.State && is.Fence == after.Fence && is.ClaimedBy == after.ClaimedBy ||
-		due && is.ScheduledFor.Equal(after.ScheduledFor)
-}
 
 // Apply takes one decision, waiting for the workflow's lock. Deadlocks and the like run the whole transaction
 // again, Decide included. A commit that was not acknowledged is resolved by reading back under the lock.
@@ -99,6 +77,15 @@ func (s *Store) Apply(ctx context.Context, op Op) Result {
 			return result
 		}
 	}
+}
+
+// save has the decision written with the others of its transaction.
+func (op *Op) save(s *saving, seen Row, r *Result) {
+	s.add(seen, &r.Change)
+	if mark := op.mark(seen, &r.Change); mark != nil {
+		s.newKeys = append(s.newKeys, keyInsert(mark, r.Now))
+	}
+	r.Change.Workflow.LockVersion = seen.Workflow.LockVersion + 1
 }
 
 // decided marks the errors that are Decide's own, so that no error of the database is mistaken for one.
@@ -137,7 +124,9 @@ func (s *Store) applyOnce(ctx context.Context, op Op) (result Result, seen Row) 
 			return err
 		}
 		result.at = s.now()
-		if op.Unsure.ours(seen) {
+		if happened, err := s.happened(ctx, t, &op, seen); err != nil {
+			return err
+		} else if happened {
 			result = op.Unsure.result
 			return nil
 		}
@@ -149,8 +138,7 @@ func (s *Store) applyOnce(ctx context.Context, op Op) (result Result, seen Row) 
 		}
 		var save saving
 		if !result.Change.Unchanged {
-			save.add(seen, &result.Change)
-			result.Change.Workflow.LockVersion = seen.Workflow.LockVersion + 1
+			op.save(&save, seen, &result)
 		}
 		return t.commit(ctx, save.statements(&s.dialect)...)
 	})
@@ -164,7 +152,7 @@ func (s *Store) applyOnce(ctx context.Context, op Op) (result Result, seen Row) 
 // lockOne locks a workflow and its execution, and reads the database's clock.
 func (s *Store) lockOne(ctx context.Context, t transaction, op Op) (row Row, now time.Time, err error) {
 	if op.ExecutionID == uuid.Nil {
-		return s.lockNewest(ctx, t, op.WorkflowID, op.Unsure)
+		return s.lockNewest(ctx, t, op.WorkflowID)
 	}
 	found := false
 	err = t.query(ctx, question{s.dialect.text.lockOne, []any{op.ExecutionID, op.WorkflowID}, newRecord(lockedWidth), func(r *record) error {
@@ -196,9 +184,8 @@ func (s *Store) clockOf(r *record) time.Time {
 	return r.time().Truncate(time.Microsecond)
 }
 
-// lockNewest locks a workflow and then reads its newest execution, or, to find out about a commit that was
-// not acknowledged, the execution that one was about.
-func (s *Store) lockNewest(ctx context.Context, t transaction, id uuid.UUID, unsure *Unsure) (row Row, now time.Time, err error) {
+// lockNewest locks a workflow and then reads its newest execution.
+func (s *Store) lockNewest(ctx context.Context, t transaction, id uuid.UUID) (row Row, now time.Time, err error) {
 	found := false
 	err = t.query(ctx, question{s.dialect.text.lockWorkflow, []any{id}, newRecord(workflowWidth + 1), func(r *record) error {
 		found = true
@@ -210,11 +197,6 @@ func (s *Store) lockNewest(ctx context.Context, t transaction, id uuid.UUID, uns
 	}
 	if !found {
 		return row, now, decided{workflowNotFound(id)}
-	}
-	if unsure != nil && unsure.seen.Execution != nil {
-		if row.Execution, err = s.lockExecution(ctx, t, unsure.seen.Execution.ID); err != nil || unsure.ours(row) {
-			return row, now, err
-		}
 	}
 	row.Execution, err = s.lockExecution(ctx, t, row.Workflow.CurrentExecutionID)
 	return row, now, err

@@ -112,8 +112,7 @@ func (b *batch) decide(i int, row Row, now time.Time, save *saving) {
 // save has the decision of a member written with the others.
 func (b *batch) save(i int, seen Row, result Result, save *saving) {
 	b.results[i], b.how[i], b.seen[i] = result, saved, seen
-	save.add(seen, &b.results[i].Change)
-	b.results[i].Change.Workflow.LockVersion = seen.Workflow.LockVersion + 1
+	b.ops[i].save(save, seen, &b.results[i])
 }
 
 // members gives the ops that can share the transaction, by workflow: one for each, of a known execution, of which

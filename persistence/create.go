@@ -164,7 +164,7 @@ func (c *creation) cancelVictim(ctx context.Context, t transaction, save *saving
 		}
 		return g.now, err
 	}
-	row, now, err := s.lockNewest(ctx, t, *c.victim, nil)
+	row, now, err := s.lockNewest(ctx, t, *c.victim)
 	if err != nil {
 		return now, err
 	}

@@ -356,7 +356,7 @@ func (c *creations) keys(now time.Time) (rows [][]any) {
 		case c.how[i] != saved:
 			continue
 		}
-		rows = append(rows, []any{key.Scope, key.Key, key.Fingerprint, key.WorkflowID, int64(key.Status), now})
+		rows = append(rows, keyInsert(&key, now))
 	}
 	return rows
 }

@@ -64,22 +64,25 @@ func errInProgress() error {
 // and the pool may have no second connection to spare.
 func (s *Store) replay(ctx context.Context, t transaction, key *IdempotencyKey) error {
 	t.rollback()
-	found := false
-	var first IdempotencyKey
-	query := s.dialect.bind("SELECT k.fingerprint, k.workflow_id, k.status FROM " + keysTable +
-		" AS k WHERE k.scope = ? AND k.idempotency_key = ?")
-	err := t.query(ctx, question{query, []any{key.Scope, key.Key}, newRecord(3), func(r *record) error {
-		found = true
-		first = IdempotencyKey{Fingerprint: r.text(), WorkflowID: r.uuid(), Status: r.int()}
-		return r.err
-	}})
+	first, err := s.readKey(ctx, t, key)
 	switch {
 	case err != nil:
 		return err
-	case !found: // it has just expired
+	case first == nil: // it has just expired
 		return errGuard
 	}
 	return first.replay(key)
+}
+
+// readKey reads the row that has the scope and the key; nil: there is none.
+func (s *Store) readKey(ctx context.Context, t transaction, key *IdempotencyKey) (first *IdempotencyKey, err error) {
+	query := s.dialect.bind("SELECT k.fingerprint, k.workflow_id, k.status FROM " + keysTable +
+		" AS k WHERE k.scope = ? AND k.idempotency_key = ?")
+	err = t.query(ctx, question{query, []any{key.Scope, key.Key}, newRecord(3), func(r *record) error {
+		first = &IdempotencyKey{Fingerprint: r.text(), WorkflowID: r.uuid(), Status: r.int()}
+		return r.err
+	}})
+	return first, err
 }
 
 // replay is what a request with a key that is there already is told.

@@ -94,8 +94,8 @@ var insertKeyRow = &insert{
 
 // saving gathers the rows of the changes of one transaction.
 type saving struct {
-	workflows, executions                    []rewrite
-	newWorkflows, newExecutions, newAttempts [][]any
+	workflows, executions                             []rewrite
+	newWorkflows, newExecutions, newAttempts, newKeys [][]any
 }
 
 // rewrite is a row of an update: its values as they were read, and as they become.
@@ -128,7 +128,8 @@ func (s *saving) statements(d *dialect) []statement {
 	all = d.updates(all, updateExecution, s.executions)
 	all = d.inserts(all, insertWorkflow, s.newWorkflows)
 	all = d.inserts(all, insertExecution, s.newExecutions)
-	return d.inserts(all, insertAttempt, s.newAttempts)
+	all = d.inserts(all, insertAttempt, s.newAttempts)
+	return d.inserts(all, insertKeyRow, s.newKeys)
 }
 
 // updates appends the statements that write the rows: one for all, as far as they are not too large, or one
@@ -254,6 +255,10 @@ func attemptInsert(a *domain.Attempt) []any {
 		a.ExecutionID, int64(a.Attempt), a.StartedAt, a.DurationMS, numberOrNull(a.Status), string(a.Error.Code),
 		a.Error.Message, orNull(a.Error.Backtrace), numberOrNull(a.Error.Status), orNull(a.Excerpt),
 	}
+}
+
+func keyInsert(k *IdempotencyKey, now time.Time) []any {
+	return []any{k.Scope, k.Key, k.Fingerprint, k.WorkflowID, int64(k.Status), now}
 }
 
 func pauseValues(p *domain.Pause) (by, reason, at any) {

@@ -20,6 +20,9 @@ type Hand struct{ c *claimed }
 // Execution is the execution as it was claimed.
 func (h *Hand) Execution() domain.Execution { return h.c.execution }
 
+// Forget has the settle read the rows again, whatever is known of them.
+func (h *Hand) Forget() { h.c.known = nil }
+
 // Register takes a lease, as Start does.
 func (s Stepper) Register(ctx context.Context) error { return s.lease.register(ctx) }
 

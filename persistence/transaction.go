@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -10,8 +11,8 @@ import (
 )
 
 // transaction is one transaction of the write path. It begins with the first call; whoever does not commit
-// rolls back. There are three: one over database/sql, one for PostgreSQL that sends what belongs together in one
-// message, and one for SQLite on the driver's own connection.
+// rolls back. There are two: one for PostgreSQL that sends what belongs together in one message, and one that runs
+// statements one by one, on MySQL over database/sql and on SQLite on the driver's own connection.
 type transaction interface {
 	// query asks in order, and hands each row of an answer to who reads it.
 	query(ctx context.Context, questions ...question) error
@@ -54,12 +55,12 @@ func (s *Store) transact(ctx context.Context, run func(transaction) error) error
 	}
 	if s.dialect.oneFile {
 		return s.onConn(ctx, func(driverConn any) error {
-			t := &writing{writer: driverConn.(*writer), fixed: s.dialect.text.fixed}
+			t := &oneByOne{steps: &writing{writer: driverConn.(*writer), fixed: s.dialect.text.fixed}}
 			defer t.rollback()
 			return run(t)
 		})
 	}
-	t := &sqlTransaction{db: s.db.DB}
+	t := &oneByOne{steps: &sqlSteps{db: s.db.DB}}
 	defer t.rollback()
 	return run(t)
 }
@@ -74,35 +75,100 @@ func (s *Store) onConn(ctx context.Context, use func(driverConn any) error) erro
 	return conn.Raw(use)
 }
 
-// sqlTransaction is a transaction over database/sql.
-type sqlTransaction struct {
-	db *sql.DB
-	tx *sql.Tx
+// steps are what a transaction does one by one.
+type steps interface {
+	begin(ctx context.Context) (driver.Tx, error)
+	ask(ctx context.Context, q question) error
+	run(ctx context.Context, st statement) (driver.Result, error)
 }
 
-func (t *sqlTransaction) begin(ctx context.Context) error {
-	if t.tx != nil {
-		return nil
+// oneByOne is a transaction whose statements are run one by one.
+type oneByOne struct {
+	steps steps
+	tx    driver.Tx // nil: it has not begun, or it is over
+}
+
+func (t *oneByOne) begin(ctx context.Context) (err error) {
+	if t.tx == nil {
+		t.tx, err = t.steps.begin(ctx)
 	}
-	tx, err := t.db.BeginTx(ctx, nil)
-	t.tx = tx
 	return err
 }
 
-func (t *sqlTransaction) query(ctx context.Context, questions ...question) error {
+func (t *oneByOne) query(ctx context.Context, questions ...question) error {
 	if err := t.begin(ctx); err != nil {
 		return err
 	}
 	for _, q := range questions {
-		if err := t.ask(ctx, q); err != nil {
+		if err := t.steps.ask(ctx, q); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *sqlTransaction) ask(ctx context.Context, q question) error {
-	rows, err := t.tx.QueryContext(ctx, q.query, q.args...)
+func (t *oneByOne) exec(ctx context.Context, statements ...statement) error {
+	if err := savable(statements); err != nil {
+		return err
+	}
+	if err := t.begin(ctx); err != nil {
+		return err
+	}
+	for _, st := range statements {
+		result, err := t.steps.run(ctx, st)
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if n != st.rows {
+			return fmt.Errorf("%w (%d rows of %d)", errGuard, n, st.rows)
+		}
+	}
+	return nil
+}
+
+func (t *oneByOne) commit(ctx context.Context, statements ...statement) error {
+	if err := t.exec(ctx, statements...); err != nil {
+		return err
+	}
+	err := t.tx.Commit()
+	if err == nil {
+		t.tx = nil
+		return nil
+	}
+	if faultOf(err) == faultAway {
+		return &commitError{err}
+	}
+	return err
+}
+
+func (t *oneByOne) rollback() {
+	if t.tx != nil {
+		_ = t.tx.Rollback() // after a failed commit, or on a broken connection, there is nothing to roll back
+		t.tx = nil
+	}
+}
+
+// sqlSteps are those over database/sql.
+type sqlSteps struct {
+	db *sql.DB
+	tx *sql.Tx
+}
+
+func (s *sqlSteps) begin(ctx context.Context) (driver.Tx, error) {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.tx = tx
+	return tx, nil
+}
+
+func (s *sqlSteps) ask(ctx context.Context, q question) error {
+	rows, err := s.tx.QueryContext(ctx, q.query, q.args...)
 	if err != nil {
 		return err
 	}
@@ -118,47 +184,6 @@ func (t *sqlTransaction) ask(ctx context.Context, q question) error {
 	return rows.Err()
 }
 
-func (t *sqlTransaction) exec(ctx context.Context, statements ...statement) error {
-	if err := savable(statements); err != nil {
-		return err
-	}
-	if err := t.begin(ctx); err != nil {
-		return err
-	}
-	for _, st := range statements {
-		result, err := t.tx.ExecContext(ctx, st.query, st.args...)
-		if err != nil {
-			return err
-		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return err
-		}
-		if n != st.rows {
-			return fmt.Errorf("%w (%d rows of %d)", errGuard, n, st.rows)
-		}
-	}
-	return nil
-}
-
-func (t *sqlTransaction) commit(ctx context.Context, statements ...statement) error {
-	if err := t.exec(ctx, statements...); err != nil {
-		return err
-	}
-	err := t.tx.Commit()
-	if err == nil {
-		t.tx = nil
-		return nil
-	}
-	if faultOf(err) == faultAway {
-		return &commitError{err}
-	}
-	return err
-}
-
-func (t *sqlTransaction) rollback() {
-	if t.tx != nil {
-		_ = t.tx.Rollback() // after a failed commit, or on a broken connection, there is nothing to roll back
-		t.tx = nil
-	}
+func (s *sqlSteps) run(ctx context.Context, st statement) (driver.Result, error) {
+	return s.tx.ExecContext(ctx, st.query, st.args...)
 }

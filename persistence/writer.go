@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -64,49 +63,33 @@ func (w *writer) statement(text string) (driver.Stmt, error) {
 	return st, nil
 }
 
-// writing is a transaction of a writer. A context calls off the wait for the writer, but nothing within a
+// writing are the steps of a transaction of a writer. A context calls off the wait for the writer, but nothing within a
 // transaction: that takes a moment, or the busy_timeout at most, and the driver would have a goroutine watch over
 // the context of each call.
 type writing struct {
 	writer *writer
 	fixed  map[string]bool
-	tx     driver.Tx
 }
 
-func (t *writing) begin(ctx context.Context) (err error) {
-	if t.tx != nil {
-		return nil
-	}
+func (w *writing) begin(ctx context.Context) (driver.Tx, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
-	t.tx, err = t.writer.BeginTx(context.Background(), driver.TxOptions{})
+	tx, err := w.writer.BeginTx(context.Background(), driver.TxOptions{})
 	if err != nil {
-		t.tx = nil
+		return nil, err
 	}
-	return err
+	return tx, nil
 }
 
-func (t *writing) query(ctx context.Context, questions ...question) error {
-	if err := t.begin(ctx); err != nil {
-		return err
-	}
-	for _, q := range questions {
-		if err := t.ask(q); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t *writing) ask(q question) error {
+func (w *writing) ask(_ context.Context, q question) error {
 	args, err := named(q.args)
 	if err != nil {
 		return err
 	}
 	var rows driver.Rows
-	if t.fixed[q.query] {
-		st, err := t.writer.statement(q.query)
+	if w.fixed[q.query] {
+		st, err := w.writer.statement(q.query)
 		if err != nil {
 			return err
 		}
@@ -114,7 +97,7 @@ func (t *writing) ask(q question) error {
 		if err != nil {
 			return err
 		}
-	} else if rows, err = t.writer.QueryContext(context.Background(), q.query, args); err != nil {
+	} else if rows, err = w.writer.QueryContext(context.Background(), q.query, args); err != nil {
 		return err
 	}
 	defer rows.Close()
@@ -132,57 +115,16 @@ func (t *writing) ask(q question) error {
 	}
 }
 
-func (t *writing) exec(ctx context.Context, statements ...statement) error {
-	if err := savable(statements); err != nil {
-		return err
+func (w *writing) run(_ context.Context, st statement) (driver.Result, error) {
+	args, err := named(st.args)
+	if err != nil {
+		return nil, err
 	}
-	if err := t.begin(ctx); err != nil {
-		return err
+	prepared, err := w.writer.statement(st.query)
+	if err != nil {
+		return nil, err
 	}
-	for _, st := range statements {
-		args, err := named(st.args)
-		if err != nil {
-			return err
-		}
-		prepared, err := t.writer.statement(st.query)
-		if err != nil {
-			return err
-		}
-		result, err := prepared.(driver.StmtExecContext).ExecContext(context.Background(), args)
-		if err != nil {
-			return err
-		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return err
-		}
-		if n != st.rows {
-			return fmt.Errorf("%w (%d rows of %d)", errGuard, n, st.rows)
-		}
-	}
-	return nil
-}
-
-func (t *writing) commit(ctx context.Context, statements ...statement) error {
-	if err := t.exec(ctx, statements...); err != nil {
-		return err
-	}
-	err := t.tx.Commit()
-	if err == nil {
-		t.tx = nil
-		return nil
-	}
-	if faultOf(err) == faultAway {
-		return &commitError{err}
-	}
-	return err
-}
-
-func (t *writing) rollback() {
-	if t.tx != nil {
-		_ = t.tx.Rollback() // after a failed commit, or on a broken connection, there is nothing to roll back
-		t.tx = nil
-	}
+	return prepared.(driver.StmtExecContext).ExecContext(context.Background(), args)
 }
 
 // named gives arguments the form in which a driver takes them.

@@ -19,7 +19,7 @@ func TestTimeIsFixedWidthUTC(t *testing.T) {
 			t.Errorf("%v is written as %s, %v; want %s", at, got, err, want)
 		}
 		var back Time
-		if err := json.Unmarshal([]byte(want), &back); err != nil || !back.Equal(at.Truncate(time.Microsecond)) {
+		if err := json.Unmarshal([]byte(want), &back); err != nil || !back.Time.Equal(at.Truncate(time.Microsecond)) {
 			t.Errorf("%s is read as %v, %v", want, back, err)
 		}
 	}

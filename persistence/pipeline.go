@@ -8,9 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
-
-	"github.com/google/uuid"
 )
 
 // rollbackTimeout bounds how long a transaction that failed may take to end.
@@ -103,9 +100,10 @@ func (t *pipeline) send(ctx context.Context, statements []statement, commit bool
 				return err
 			}
 		}
-		if err = encoded[i].Build(t.conn.TypeMap(), described[i], st.args); err != nil {
+		if err = encoded[i].Build(t.conn.TypeMap(), described[i], withoutArrays(st.args)); err != nil {
 			return err
 		}
+		encodeArrays(&encoded[i], st.args)
 	}
 
 	begin := !t.begun
@@ -205,43 +203,4 @@ func (t *pipeline) rollback() {
 		_ = t.conn.Close(ctx)
 	}
 	t.begun = false
-}
-
-// arrays turns rows of values into one array for each column, as unnest takes them.
-func arrays(columns []column, rows [][]any) []any {
-	all := make([]any, len(columns))
-	for i, c := range columns {
-		switch c.kind {
-		case kindUUID:
-			all[i] = array(rows, i, func(v any) pgtype.UUID { return pgtype.UUID{Bytes: v.(uuid.UUID), Valid: true} })
-		case kindText:
-			all[i] = array(rows, i, func(v any) pgtype.Text { return pgtype.Text{String: v.(string), Valid: true} })
-		case kindInt:
-			all[i] = array(rows, i, func(v any) pgtype.Int8 { return pgtype.Int8{Int64: v.(int64), Valid: true} })
-		case kindBool:
-			all[i] = array(rows, i, func(v any) pgtype.Bool { return pgtype.Bool{Bool: v.(bool), Valid: true} })
-		case kindTime:
-			all[i] = array(rows, i, func(v any) pgtype.Timestamptz { return pgtype.Timestamptz{Time: v.(time.Time), Valid: true} })
-		}
-	}
-	return all
-}
-
-// array is column i of the rows; the zero T is NULL.
-func array[T any](rows [][]any, i int, value func(any) T) pgtype.FlatArray[T] {
-	column := make(pgtype.FlatArray[T], len(rows))
-	for r, row := range rows {
-		if row[i] != nil {
-			column[r] = value(row[i])
-		}
-	}
-	return column
-}
-
-func uuidArray(ids []uuid.UUID) pgtype.FlatArray[pgtype.UUID] {
-	list := make(pgtype.FlatArray[pgtype.UUID], len(ids))
-	for i, id := range ids {
-		list[i] = pgtype.UUID{Bytes: id, Valid: true}
-	}
-	return list
 }

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // statement is a piece of SQL that must affect a number of rows; anything else is a defect, and rolls back.
@@ -26,10 +24,8 @@ func savable(statements []statement) error {
 			switch v := arg.(type) {
 			case string:
 				ok = isText(v)
-			case pgtype.FlatArray[pgtype.Text]:
-				for i := range v {
-					ok = ok && isText(v[i].String)
-				}
+			case array:
+				ok = v.isText()
 			}
 			if !ok {
 				return fmt.Errorf("%w: a text is not UTF-8, or holds a NUL", ErrUnsavable)

@@ -132,7 +132,7 @@ func run(o options) int {
 	b.ctx = ctx
 	go b.watch(limit + time.Minute)
 	b.binary = filepath.Join(b.program.TempDir(), "genevadrive")
-	build := exec.Command("go", "build", "-trimpath", "-o", b.binary, "./cmd/server")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.binary, "./cmd/server")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: the server does not build: %v\n%s", err, out)

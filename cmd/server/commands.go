@@ -52,6 +52,7 @@ func (serveCmd) Run(ctx context.Context, s *app.Settings) error {
 		debug.SetGCPercent(gcPercent)
 	}
 	debug.FreeOSMemory() // reading the contract and wiring left garbage that an idle service would keep
+	dropStartPages()
 	return a.Run(ctx)
 }
 

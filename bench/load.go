@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,7 +48,7 @@ func (s *system) define() error {
 	return nil
 }
 
-// connection is one client connection to the service. It writes its requests by hand, since what the client
+// connection is one client connection to the service. It writes requests and reads answers by hand, since what the client
 // costs is taken from the same cores.
 type connection struct {
 	addr   string
@@ -84,12 +86,42 @@ func (c *connection) send(method, path string, body []byte) (int, []byte, error)
 	if _, err := c.conn.Write(c.buffer.Bytes()); err != nil {
 		return 0, nil, err
 	}
-	resp, err := http.ReadResponse(c.reader, nil)
-	if err != nil {
+	return c.answer()
+}
+
+// answer reads the status and the body of an answer, as the service writes them.
+func (c *connection) answer() (status int, body []byte, err error) {
+	line, err := c.reader.ReadSlice('\n')
+	if err != nil || len(line) < len("HTTP/1.1 200") {
+		return 0, nil, fmt.Errorf("read the answer %q: %w", line, err)
+	}
+	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
 		return 0, nil, err
 	}
-	answer, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, answer, errors.Join(err, resp.Body.Close())
+	length := -1 // in chunks
+	for {
+		if line, err = c.reader.ReadSlice('\n'); err != nil {
+			return status, nil, err
+		}
+		if line = bytes.TrimRight(line, "\r\n"); len(line) == 0 {
+			break
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return status, nil, err
+			}
+		}
+	}
+	if length < 0 {
+		body, err = io.ReadAll(httputil.NewChunkedReader(c.reader))
+		if err == nil {
+			_, err = c.reader.ReadSlice('\n') // behind the last chunk
+		}
+		return status, body, err
+	}
+	body = make([]byte, length)
+	_, err = io.ReadFull(c.reader, body)
+	return status, body, err
 }
 
 // get reads a JSON answer into out.

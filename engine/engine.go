@@ -81,6 +81,7 @@ type Engine struct {
 	warned    sync.Map // the planKeys of those that were logged
 
 	workers  sync.WaitGroup
+	told     sync.WaitGroup // of attempts, beside the ones that follow
 	loops    sync.WaitGroup
 	runs     context.Context    // of the deliveries in flight; nil: not started
 	stopRuns context.CancelFunc // aborts them
@@ -155,6 +156,7 @@ func (e *Engine) Stop(ctx context.Context) {
 		<-done // an aborted delivery only has its hand-back left, and that is bounded
 	}
 	e.stopRuns()
+	e.told.Wait()
 	e.loops.Wait()
 	e.lease.release(context.WithoutCancel(ctx))
 }

@@ -221,16 +221,21 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 		result = unsavable(result, saved.Err)
 		saved = e.save(ctx, c, op)
 	}
+	x := saved.Change.Current()
+	if saved.Err == nil && x.State == domain.ExecutionExecuting && x.Fence == following.Fence {
+		if c.speedrun == nil {
+			e.told.Go(func() { e.attempted(c, result, saved) }) // the next delivery does not wait for that
+		} else {
+			e.attempted(c, result, saved)
+		}
+		return newClaimed(c.plan, saved, decided)
+	}
 	e.attempted(c, result, saved)
 	if saved.Err != nil {
 		if continued != nil {
 			e.strays.add(persistence.Lost{ExecutionID: continued.ID, WorkflowID: c.workflow.ID, Fence: following.Fence})
 		}
 		return nil
-	}
-	change := saved.Change
-	if x := change.Current(); x.State == domain.ExecutionExecuting && x.Fence == following.Fence {
-		return newClaimed(c.plan, saved, decided)
 	}
 	e.announce(c.plan, saved)
 	return nil

@@ -74,6 +74,7 @@ func (s Stepper) Settle(ctx context.Context, h *Hand, result domain.Result, goOn
 
 // SettleIf is Settle that asks, in the middle of its transaction, whether it may go on.
 func (s Stepper) SettleIf(ctx context.Context, h *Hand, result domain.Result, goOn func() bool) *Hand {
+	defer s.told.Wait()
 	return hand(s.settle(ctx, h.c, result, func(*domain.Execution) bool { return goOn() }))
 }
 

@@ -62,7 +62,7 @@ func (w *world) columns(table string) (names []string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	generated := []string{"active", "slot", "due_at", "ended_at"}
+	generated := []string{"active", "slot", "due_at", "listed", "ended_at"}
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(generated, name) })
 }
 

@@ -27,6 +27,9 @@ const lockWait = 5 * time.Second
 // listedOpen is dialect.open in the words of the move table.
 const listedOpen = "w.state IN ('ready', 'performing', 'paused')"
 
+// computedSlot is dialect.slotColumn where no column has it.
+const computedSlot = "(CASE WHEN e.state = 'scheduled' OR e.state = 'executing' THEN 0 ELSE e.seq END)"
+
 // dialect is everything that differs between the databases. Times are given to all of them as time.Time:
 // SQLite keeps them as microseconds since 1970.
 type dialect struct {
@@ -47,6 +50,9 @@ type dialect struct {
 	join           string // workflows first, so that they are locked first
 	guard          func(column string) string
 	dueColumn      string // of e: when it is due, as the index of due rows has it
+	slotColumn     string // of e: 0 while it is open, else its seq, as the index of a workflow's executions has it
+	listedColumn   string // of e: its state, as the index of listed executions has it
+	awaitedOrder   string // of e: what awaits callbacks by deadline, as the index of claims has it
 	endedColumn    string // of w: when it ended, as the index of ended workflows has it
 	open           string // of w: it has not ended, as the indexes of open workflows have it
 	forShare       string // ends a read that keeps its row from being deleted
@@ -101,13 +107,16 @@ func postgres(databaseURL string) (dialect, error) {
 		join:           "JOIN",
 		// An expression the planner cannot reason about: compared bare, the state would let it pick a partial
 		// index instead of the primary key while its statistics think that one empty (docs/decisions/0012).
-		guard:       func(column string) string { return "(" + column + " || '')" },
-		dueColumn:   "e.scheduled_for",
-		endedColumn: "coalesce(w.finished_at, w.canceled_at)",
-		open:        listedOpen,
-		forShare:    "FOR KEY SHARE",
-		pipeline:    true,
-		counted:     true,
+		guard:        func(column string) string { return "(" + column + " || '')" },
+		dueColumn:    "e.scheduled_for",
+		slotColumn:   computedSlot,
+		listedColumn: "e.state",
+		awaitedOrder: "e.claimed_by, e.deadline", // PostgreSQL does not see that IS NULL leaves one value of the first
+		endedColumn:  "coalesce(w.finished_at, w.canceled_at)",
+		open:         listedOpen,
+		forShare:     "FOR KEY SHARE",
+		pipeline:     true,
+		counted:      true,
 
 		tableExists:   "SELECT 1 WHERE to_regclass(?) IS NOT NULL",
 		migrationLock: "SELECT set_config('lock_timeout', '0', false), pg_advisory_lock(7161512880194112)",
@@ -156,6 +165,9 @@ func mariadb(databaseURL string) (dialect, error) {
 		join:           "STRAIGHT_JOIN",
 		guard:          func(column string) string { return "CONCAT(" + column + ", '')" }, // as on PostgreSQL
 		dueColumn:      "e.due_at",
+		slotColumn:     "e.slot",
+		listedColumn:   "e.listed",
+		awaitedOrder:   "e.deadline",
 		endedColumn:    "w.ended_at",
 		open:           listedOpen,
 		forShare:       "LOCK IN SHARE MODE", // MariaDB has no FOR SHARE
@@ -224,16 +236,19 @@ func sqlite(databaseURL string) (dialect, error) {
 		return dialect{}, fmt.Errorf("the database URL: %w", err)
 	}
 	d := dialect{
-		name:        "sqlite",
-		address:     "sqlite:" + path,
-		oneFile:     true,
-		connector:   connector,
-		bun:         microsDialect{sqlitedialect.New()},
-		join:        "JOIN",
-		guard:       func(column string) string { return "+" + column },
-		dueColumn:   "e.scheduled_for",
-		endedColumn: "coalesce(w.finished_at, w.canceled_at)",
-		open:        "w.state NOT IN ('finished', 'canceled')", // a longer list would be made into a table for each row written
+		name:         "sqlite",
+		address:      "sqlite:" + path,
+		oneFile:      true,
+		connector:    connector,
+		bun:          microsDialect{sqlitedialect.New()},
+		join:         "JOIN",
+		guard:        func(column string) string { return "+" + column },
+		dueColumn:    "e.scheduled_for",
+		slotColumn:   computedSlot,
+		listedColumn: "e.state",
+		awaitedOrder: "e.deadline",
+		endedColumn:  "coalesce(w.finished_at, w.canceled_at)",
+		open:         "w.state NOT IN ('finished', 'canceled')", // a longer list would be made into a table for each row written
 
 		tableExists: "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
 	}

@@ -148,7 +148,7 @@ func (s *Store) eraseWorkflow(ctx context.Context, id uuid.UUID, pseudonym strin
 // eraseExecutions clears the executions after seq, as many as fit a batch, and gives the last of them.
 func (s *Store) eraseExecutions(ctx context.Context, workflow uuid.UUID, seq int) (last int, more bool, err error) {
 	q := s.read.NewSelect().ColumnExpr("e.id, e.seq").TableExpr(executionsTable+" AS e").
-		Where("e.workflow_id = ?", workflow).Where("e.seq > ?", seq).OrderExpr("e.seq").Limit(erasureBatch)
+		Where("e.workflow_id = ?", workflow).Where(s.dialect.slotColumn+" > ?", seq).OrderExpr(s.dialect.slotColumn).Limit(erasureBatch)
 	ids, err := collect(ctx, q, 2, func(r *record) uuid.UUID {
 		id := r.uuid()
 		last = r.int()

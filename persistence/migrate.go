@@ -95,7 +95,7 @@ func (s *Store) SchemaStatus(ctx context.Context) ([]MigrationStatus, error) {
 }
 
 // CheckSchema refuses a schema that lacks a migration of this release, and says what to do. A newer schema is
-// welcome: migrations only add, so that old and new servers can run side by side.
+// welcome: migrations add, and drop nothing but indexes, so that old and new servers can run side by side.
 func (s *Store) CheckSchema(ctx context.Context) error {
 	all, err := s.SchemaStatus(ctx)
 	if err != nil {

@@ -46,38 +46,6 @@ func TestSQLiteWritesWithoutMakingTables(t *testing.T) {
 	}
 }
 
-// TestTheSweepWalksFromLaneToLane has a backlog that statistics know nothing of, and then know.
-func TestTheSweepWalksFromLaneToLane(t *testing.T) {
-	def := chain("one")
-	eachStore(t, func(t *testing.T, s *Store) {
-		stale(t, s)
-		backlog(t, s, def)
-		for _, known := range []bool{false, true} {
-			if known {
-				table := map[string]string{"mysql": "TABLE "}[s.Dialect()] + executionsTable
-				if _, err := s.db.DB.Exec("ANALYZE " + table); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for _, within := range []bool{false, true} {
-				query := s.laneAfter(Lane{"default", 5}, within).String()
-				prefix := "EXPLAIN "
-				if s.Dialect() == "sqlite" {
-					prefix = "EXPLAIN QUERY PLAN "
-				}
-				text := strings.Join(runExplain(t, s, prefix+query), "\n")
-				if !strings.Contains(text, "geneva_drive_step_executions_due") || strings.Contains(text, "TEMP B-TREE") ||
-					strings.Contains(text, "Sort") || strings.Contains(text, "filesort") {
-					t.Errorf("statistics %v, within the queue %v: the plan is\n%s\nof %s", known, within, text, query)
-				}
-			}
-			if lanes, err := s.usedLanes(context.Background()); err != nil || len(lanes) != 1 {
-				t.Errorf("the lanes are %v, %v", lanes, err)
-			}
-		}
-	})
-}
-
 // TestPlansGrowOld has PostgreSQL plan the write path while its tables are empty, which must not last.
 func TestPlansGrowOld(t *testing.T) {
 	def := chain("one", "two")

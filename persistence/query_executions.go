@@ -2,6 +2,8 @@ package persistence
 
 import (
 	"context"
+	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -44,24 +46,20 @@ func (s *Store) Executions(ctx context.Context, f ExecutionFilter, p Page) ([]do
 	if err != nil {
 		return nil, "", err
 	}
-	q := s.selectExecutions().OrderExpr("e.id DESC").Limit(int64(p.Limit) + 1)
-	oneOf(q, "e.state", f.States)
-	oneOf(q, "e.step_name", f.StepNames)
-	oneOf(q, "e.workflow_id", f.WorkflowIDs)
-	if f.DueAfter != nil {
-		q.Where("e.scheduled_for >= ?", *f.DueAfter)
-	}
-	if f.DueBefore != nil {
-		q.Where("e.scheduled_for < ?", *f.DueBefore)
-	}
+	var last uuid.UUID
 	if after != "" {
-		last, err := uuid.Parse(after)
-		if err != nil {
+		if last, err = uuid.Parse(after); err != nil {
 			return nil, "", invalidCursor()
 		}
-		q.Where("e.id < ?", last)
 	}
-	rows, err := s.executionRows(ctx, q)
+	lanes := s.executionLanes(f, p.Limit+1)
+	for _, q := range lanes {
+		f.apply(q)
+		if after != "" {
+			q.Where("e.id < ?", last)
+		}
+	}
+	rows, err := s.executionRows(ctx, s.executionsOf(lanes).OrderExpr("e.id DESC").Limit(int64(p.Limit)+1))
 	if err != nil {
 		return nil, "", err
 	}
@@ -76,15 +74,14 @@ func (s *Store) History(ctx context.Context, workflow uuid.UUID, p Page) ([]doma
 	if err != nil {
 		return nil, "", err
 	}
-	q := s.selectExecutions().Where("e.workflow_id = ?", workflow).OrderExpr("e.seq").Limit(int64(p.Limit) + 1)
+	last := 0
 	if after != "" {
-		last, err := strconv.Atoi(after)
-		if err != nil {
+		if last, err = strconv.Atoi(after); err != nil {
 			return nil, "", invalidCursor()
 		}
-		q.Where("e.seq > ?", last)
 	}
-	rows, err := s.executionRows(ctx, q)
+	lanes := s.historyLanes(workflow, last, p.Limit+1)
+	rows, err := s.executionRows(ctx, s.executionsOf(lanes).OrderExpr("e.seq").Limit(int64(p.Limit)+1))
 	if err != nil {
 		return nil, "", err
 	}
@@ -97,8 +94,66 @@ func (s *Store) History(ctx context.Context, workflow uuid.UUID, p Page) ([]doma
 	return list, next, nil
 }
 
+// historyLanes are the queries of what has ended and what is open of a workflow after seq, limit of each at least.
+func (s *Store) historyLanes(workflow uuid.UUID, seq, limit int) []*bun.SelectQuery {
+	slot := s.dialect.slotColumn
+	of := func() *bun.SelectQuery { return s.selectExecutions().Where("e.workflow_id = ?", workflow) }
+	return []*bun.SelectQuery{
+		of().Where(slot+" > ?", seq).OrderExpr("e.workflow_id, " + slot).Limit(int64(limit)),
+		of().Where(slot+" = 0").Where("e.seq > ?", seq),
+	}
+}
+
+// executionLanes are the queries that find the newest executions in the states of a filter, limit of each at least.
+// Those of one workflow are few. The index for lists is without what servers execute, which is little at any time and
+// read through its own, and without what is completed, which is most of what there ever was and met on a walk from the
+// newest.
+func (s *Store) executionLanes(f ExecutionFilter, limit int) []*bun.SelectQuery {
+	newest := func() *bun.SelectQuery { return s.selectExecutions().OrderExpr("e.id DESC").Limit(int64(limit)) }
+	if len(f.WorkflowIDs) > 0 || len(f.States) == 0 {
+		q := newest()
+		oneOf(q, "e.state", f.States)
+		return []*bun.SelectQuery{q}
+	}
+	var lanes []*bun.SelectQuery
+	for _, state := range slices.Compact(slices.Sorted(slices.Values(f.States))) {
+		if state == domain.ExecutionCompleted {
+			lanes = append(lanes, newest().Where("e.state = ?", state))
+			continue
+		}
+		lanes = append(lanes, newest().Where(s.dialect.listedColumn+" = ?", state).
+			Where("e.claimed_by IS NULL").Where("e.state <> 'completed'"))
+		if state == domain.ExecutionExecuting {
+			lanes = append(lanes, s.claimed())
+		}
+	}
+	return lanes
+}
+
+// claimed is the query of all that servers execute. The order and the limit, which is none, leave the planner no index
+// but the one over that.
+func (s *Store) claimed() *bun.SelectQuery {
+	return s.selectExecutions().Where("e.claimed_by IS NOT NULL").OrderExpr("e.claimed_by, e.deadline").Limit(math.MaxInt32)
+}
+
+func (f ExecutionFilter) apply(q *bun.SelectQuery) {
+	oneOf(q, "e.step_name", f.StepNames)
+	oneOf(q, "e.workflow_id", f.WorkflowIDs)
+	if f.DueAfter != nil {
+		q.Where("e.scheduled_for >= ?", *f.DueAfter)
+	}
+	if f.DueBefore != nil {
+		q.Where("e.scheduled_for < ?", *f.DueBefore)
+	}
+}
+
 func (s *Store) selectExecutions() *bun.SelectQuery {
 	return s.read.NewSelect().ColumnExpr(executionColumns).TableExpr(executionsTable + " AS e")
+}
+
+// executionsOf is the query of all that some queries of executions find.
+func (s *Store) executionsOf(lanes []*bun.SelectQuery) *bun.SelectQuery {
+	return s.read.NewSelect().ColumnExpr(executionColumns).TableExpr("(?) AS e", s.together(lanes))
 }
 
 func (s *Store) executionRows(ctx context.Context, q *bun.SelectQuery) ([]domain.Execution, error) {

@@ -7,8 +7,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
-
-	"github.com/genevadrive/genevadrive/domain"
 )
 
 // Candidate is a scheduled execution that may be claimed once it is due.
@@ -21,13 +19,6 @@ type Candidate struct {
 	Queue             string
 	Priority          int
 	Due               time.Time
-}
-
-// Lost is an execution whose claim has ended without a settle.
-type Lost struct {
-	ExecutionID uuid.UUID
-	WorkflowID  uuid.UUID
-	Fence       domain.Fence // of the lost claim
 }
 
 // Lane is what is due of one queue and priority, in the order of its due times.
@@ -122,19 +113,23 @@ func (s *Store) lane(lane Lane, until time.Time, limit int) *bun.SelectQuery {
 
 // candidates reads the rows of lanes.
 func (s *Store) candidates(ctx context.Context, lanes []*bun.SelectQuery) ([]Candidate, error) {
-	var all *bun.SelectQuery
+	if len(lanes) == 0 {
+		return nil, nil
+	}
+	return collect(ctx, s.selectCandidates().Join("JOIN (?) AS due ON due.id = e.id", s.together(lanes)), candidateWidth, (*record).candidate)
+}
+
+// together is the query of all that some queries find, each in the order and up to the limit that it has.
+func (s *Store) together(lanes []*bun.SelectQuery) (all *bun.SelectQuery) {
 	for _, lane := range lanes {
-		lane = s.read.NewSelect().ColumnExpr("lane.id").TableExpr("(?) AS lane", lane)
+		lane = s.read.NewSelect().ColumnExpr("lane.*").TableExpr("(?) AS lane", lane)
 		if all == nil {
 			all = lane
 		} else {
 			all = all.UnionAll(lane)
 		}
 	}
-	if all == nil {
-		return nil, nil
-	}
-	return collect(ctx, s.selectCandidates().Join("JOIN (?) AS due ON due.id = e.id", all), candidateWidth, (*record).candidate)
+	return all
 }
 
 // UnknownQueues gives the queues of scheduled executions that are none of the known ones. It walks the index
@@ -182,24 +177,6 @@ const candidateWidth = 8
 func (r *record) candidate() Candidate {
 	return Candidate{ExecutionID: r.uuid(), WorkflowID: r.uuid(), Type: r.text(), DefinitionVersion: r.int(),
 		StepName: r.text(), Queue: r.text(), Priority: r.int(), Due: r.time()}
-}
-
-// Orphans gives executing rows whose server is dead.
-func (s *Store) Orphans(ctx context.Context, limit int) ([]Lost, error) {
-	dead := s.read.NewSelect().ColumnExpr("s.id").TableExpr(serversTable + " AS s").Where("s.dead_at IS NOT NULL")
-	return s.lost(ctx, s.read.NewSelect().Where("e.claimed_by IN (?)", dead).Limit(int64(limit)))
-}
-
-// Expired gives executing rows whose deadline has passed, longest ago first.
-func (s *Store) Expired(ctx context.Context, limit int) ([]Lost, error) {
-	return s.lost(ctx, s.read.NewSelect().Where("e.deadline < ?", s.clock()).OrderExpr("e.deadline").Limit(int64(limit)))
-}
-
-func (s *Store) lost(ctx context.Context, q *bun.SelectQuery) ([]Lost, error) {
-	q = q.ColumnExpr("e.id, e.workflow_id, e.fence").TableExpr(executionsTable + " AS e")
-	return collect(ctx, q, 3, func(r *record) Lost {
-		return Lost{ExecutionID: r.uuid(), WorkflowID: r.uuid(), Fence: domain.Fence(r.text())}
-	})
 }
 
 // Now is the database's time.

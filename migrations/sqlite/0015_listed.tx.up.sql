@@ -1,0 +1,2 @@
+-- For MySQL alone.
+SELECT 1;

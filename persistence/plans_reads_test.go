@@ -1,0 +1,92 @@
+package persistence
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/genevadrive/genevadrive/domain"
+)
+
+// TestReadsWalkTheirIndexes has a backlog that statistics know nothing of, and then know: what the sweep reads, lists by
+// a rare state and histories are found through their indexes, and where they may be long, in the order of those.
+func TestReadsWalkTheirIndexes(t *testing.T) {
+	def := chain("one")
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := context.Background()
+		stale(t, s)
+		backlog(t, s, def)
+		w := create(t, s, def).Workflow
+		if r := s.Apply(ctx, claimOp(w, "f")); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		inOrder := map[string][]*bun.SelectQuery{
+			"due":    {s.laneAfter(Lane{"default", 5}, false), s.laneAfter(Lane{"default", 5}, true)},
+			"claims": {s.claimantAfter(uuid.Nil)},
+		}
+		for _, state := range []domain.ExecutionState{"executing", "failed", "canceled", "skipped"} {
+			inOrder["listed"] = append(inOrder["listed"], s.executionLanes(ExecutionFilter{States: []domain.ExecutionState{state}}, 10)[0])
+		}
+		inAny := map[string][]*bun.SelectQuery{
+			"claims":   append(s.expired([]uuid.UUID{uuid.Max}, 10), s.claimed(), s.orphans(10)),
+			"one_open": s.historyLanes(w.ID, 0, 10),
+		}
+		for _, known := range []bool{false, true} {
+			if known {
+				analyze(t, s)
+			}
+			for sorted, all := range map[bool]map[string][]*bun.SelectQuery{false: inOrder, true: inAny} {
+				for index, queries := range all {
+					for _, q := range queries {
+						expectWalk(t, s, fmt.Sprintf("statistics %v", known), q, executionsTable+"_"+index, sorted)
+					}
+				}
+			}
+			if lanes, err := s.usedLanes(ctx); err != nil || len(lanes) != 1 {
+				t.Errorf("the lanes are %v, %v", lanes, err)
+			}
+			if servers, err := s.claimants(ctx); err != nil || len(servers) != 1 {
+				t.Errorf("the claimants are %v, %v", servers, err)
+			}
+		}
+	})
+}
+
+// TestTheSweepReadsWhatExpiredAtOnce has very many waits for a callback end together: they are read in the order of the index.
+func TestTheSweepReadsWhatExpiredAtOnce(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *Store) {
+		backlog(t, s, chain("one"))
+		_, err := s.db.NewUpdate().Table(executionsTable).Set("state = 'executing'").Set("deadline = scheduled_for").Where("seq = 1").Exec(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		analyze(t, s)
+		expectWalk(t, s, "all are past their deadline", s.expired(nil, 10)[0], executionsTable+"_claims", false)
+	})
+}
+
+func analyze(t *testing.T, s *Store) {
+	t.Helper()
+	table := map[string]string{"mysql": "TABLE "}[s.Dialect()] + executionsTable
+	if _, err := s.db.DB.Exec("ANALYZE " + table); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expectWalk looks for an index in the plan of a query, which sorts what it finds only if it may.
+func expectWalk(t *testing.T, s *Store, what string, q *bun.SelectQuery, index string, sorted bool) {
+	t.Helper()
+	prefix := "EXPLAIN "
+	if s.Dialect() == "sqlite" {
+		prefix = "EXPLAIN QUERY PLAN "
+	}
+	text := strings.Join(runExplain(t, s, prefix+q.String()), "\n")
+	sorts := strings.Contains(text, "TEMP B-TREE") || strings.Contains(text, "Sort") || strings.Contains(text, "filesort")
+	if !strings.Contains(text, index) || sorts && !sorted {
+		t.Errorf("%s: the plan is\n%s\nof %s, without a walk along %s", what, text, q, index)
+	}
+}

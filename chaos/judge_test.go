@@ -65,6 +65,8 @@ func TestJudge(t *testing.T) {
 		"as early as clocks may differ":      {func(e *evidence) { e.deliveries[2].Due = at(6.1005) }, ""},
 		"handed back when stopped in order":  {handedBack(true), ""},
 		"handed back while nobody was asked": {handedBack(false), "unexplained"},
+		"heard of late and handed back":      {undelivered, ""},
+		"the same with nothing broken":       {func(e *evidence) { undelivered(e); e.faults = nil }, "unexplained"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := chain()
@@ -88,6 +90,12 @@ func handedBack(inOrder bool) func(*evidence) {
 		x.attempts, x.interruptions = nil, 0
 		e.handBacks = inOrder
 	}
+}
+
+// undelivered has the claim of the first attempt heard of too late for its delivery.
+func undelivered(e *evidence) {
+	handedBack(false)(e)
+	e.deliveries = e.deliveries[1:]
 }
 
 func TestRecoveryIsMeasured(t *testing.T) {

@@ -205,7 +205,9 @@ func (c *charges) execution(e evidence, x *execution, deliveries []entry) {
 	for n := 1; n < x.attempt; n++ {
 		a, ok := recorded[n]
 		switch {
-		case !ok && (e.handBacks || !seen[n] && len(e.faults) > 0): // before its delivery: its claim was heard of too late
+		case !ok && e.handBacks:
+			c.handedBack++
+		case !ok && !seen[n] && len(e.faults) > 0: // its claim was heard of too late for a delivery
 			c.handedBack++
 		case !ok:
 			c.duplicates = append(c.duplicates, fmt.Sprintf("nothing says what became of attempt %d of step execution %s", n, x.id))

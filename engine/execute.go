@@ -226,7 +226,7 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 		if c.speedrun == nil {
 			e.told.Go(func() { e.attempted(c, result, saved) }) // the next delivery does not wait for that
 		} else {
-			e.attempted(c, result, saved)
+			e.attempted(c, result, saved) // Stop, which waits for the others, does not wait for speedruns
 		}
 		return newClaimed(c.plan, saved, decided)
 	}

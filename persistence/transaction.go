@@ -32,6 +32,22 @@ type question struct {
 	read  func(*record) error
 }
 
+// readAll hands on each row of an answer.
+func (q question) readAll(rows interface {
+	scanner
+	Next() bool
+}) error {
+	for rows.Next() {
+		if err := q.r.scan(rows); err != nil {
+			return err
+		}
+		if err := q.read(q.r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // commitError is a connection that broke while a COMMIT was on its way: the change may be there or not.
 type commitError struct{ cause error }
 
@@ -173,13 +189,8 @@ func (s *sqlSteps) ask(ctx context.Context, q question) error {
 		return err
 	}
 	defer rows.Close()
-	for rows.Next() {
-		if err := q.r.scan(rows); err != nil {
-			return err
-		}
-		if err := q.read(q.r); err != nil {
-			return err
-		}
+	if err := q.readAll(rows); err != nil {
+		return err
 	}
 	return rows.Err()
 }

@@ -109,15 +109,21 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	return nil
 }
 
-// firstContact makes sure that the database is there; it closes the pool if not.
+// firstContact makes sure that the database is there; it closes the pool if not. Of several that open a new SQLite file
+// at once, one makes it keep a log, and the others meet it locked, for which SQLite does not wait.
 func (s *Store) firstContact(ctx context.Context, pool *sql.DB) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	if err := pool.PingContext(ctx); err != nil {
-		_ = pool.Close()
-		return fmt.Errorf("the database %s cannot be reached: %w", s.dialect.address, unavailable(err))
+	for rerun := 0; ; rerun++ {
+		err := pool.PingContext(ctx)
+		if err == nil {
+			return nil
+		}
+		if faultOf(err) != faultRerun || !pause(ctx, rerun) {
+			_ = pool.Close()
+			return fmt.Errorf("the database %s cannot be reached: %w", s.dialect.address, unavailable(err))
+		}
 	}
-	return nil
 }
 
 // Checkpoint moves what SQLite's log holds into the database file and empties the log, so that it does not

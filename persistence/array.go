@@ -17,14 +17,22 @@ type array struct {
 	column int
 }
 
-// arrays turns rows of values into one array for each column, as unnest takes them.
+// arrays turns rows of values, rowsTogether at most, into one array for each column, and that of their numbers.
 func arrays(columns []column, rows [][]any) []any {
-	all := make([]any, len(columns))
+	all := make([]any, len(columns), len(columns)+1)
 	for i, c := range columns {
 		all[i] = array{kind: c.kind, rows: rows, column: i}
 	}
-	return all
+	return append(all, array{kind: kindNumber, rows: numbers[:len(rows)]})
 }
+
+// numbers are those of rows, from 1 on.
+var numbers = func() (all [rowsTogether][]any) {
+	for i := range all {
+		all[i] = []any{int32(i + 1)}
+	}
+	return all
+}()
 
 func uuidArray(ids []uuid.UUID) array {
 	rows := make([][]any, len(ids))
@@ -36,6 +44,9 @@ func uuidArray(ids []uuid.UUID) array {
 
 // isText tells whether the texts in it can be saved: see savable.
 func (a array) isText() bool {
+	if a.kind != kindText {
+		return true
+	}
 	for _, row := range a.rows {
 		if text, ok := row[a.column].(string); ok && !isText(text) {
 			return false
@@ -46,7 +57,7 @@ func (a array) isText() bool {
 
 // elementOIDs are PostgreSQL's numbers of the kinds.
 var elementOIDs = map[kind]uint32{kindUUID: pgtype.UUIDOID, kindText: pgtype.TextOID, kindInt: pgtype.Int8OID,
-	kindBool: pgtype.BoolOID, kindTime: pgtype.TimestamptzOID}
+	kindBool: pgtype.BoolOID, kindTime: pgtype.TimestamptzOID, kindNumber: pgtype.Int4OID}
 
 // encode gives the array in the binary form of the wire: dimensions, whether there are NULLs, the elements' type, the
 // length and the lower bound of the one dimension, and each element behind its length (array_send in PostgreSQL's
@@ -79,6 +90,8 @@ func appendElement(b []byte, k kind, value any) []byte {
 		b = append(binary.BigEndian.AppendUint32(b, uint32(len(text))), text...)
 	case kindInt:
 		b = binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), uint64(value.(int64)))
+	case kindNumber:
+		b = binary.BigEndian.AppendUint32(append(b, 0, 0, 0, 4), uint32(value.(int32)))
 	case kindBool:
 		b = append(b, 0, 0, 0, 1, 0)
 		if value.(bool) {

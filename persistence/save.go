@@ -156,7 +156,7 @@ func (d *dialect) fixed(u *update, rows []rewrite) statement {
 	for i, row := range rows {
 		values[i] = u.values(row)
 	}
-	return statement{query: d.text.updateMany[u], args: append(arrays(u.columns(), values), int64(len(rows))), rows: 1}
+	return statement{query: d.text.updateMany[u], args: arrays(u.columns(), values), rows: 1}
 }
 
 // insertedTogether is how many rows SQLite inserts by one text, while there are so many: it opens an index once for
@@ -188,6 +188,9 @@ func (d *dialect) inserts(all []statement, in *insert, rows [][]any) []statement
 func (d *dialect) chunk(n int, row func(i int) []any) int {
 	if d.oneFile { // no round trips to save, and one text to prepare
 		return 1
+	}
+	if d.counted {
+		n = min(n, rowsTogether)
 	}
 	bytes := 0
 	for i := range n {

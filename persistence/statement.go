@@ -47,6 +47,8 @@ const (
 	kindInt  kind = "bigint"
 	kindBool kind = "boolean"
 	kindTime kind = "timestamptz"
+
+	kindNumber kind = "integer" // of a row, see rowsTogether
 )
 
 // column is one column that the write path sets or compares.
@@ -142,21 +144,20 @@ func (d *dialect) updateOne(u *update) string {
 	return b.String()
 }
 
-// updateMany is the text of the update for any number of rows on PostgreSQL, which stand in a derived table v with
-// columns c0, c1, … The other databases have none: SQLite updates one row at a time, MySQL see narrow.
+// updateMany is the text of the update for several rows on PostgreSQL, see rowsTogether. The other databases have none:
+// SQLite updates one row at a time, MySQL see narrow.
 func (d *dialect) updateMany(u *update) string {
 	var b strings.Builder
+	columns := u.columns()
 	id := len(u.set)
 	b.WriteString("WITH u AS (UPDATE " + u.table + " AS t SET ")
-	d.assign(&b, u, func(i int, _ column) string { return "v.c" + strconv.Itoa(i) })
-	b.WriteString(" FROM ")
-	unnest(&b, u.columns())
-	b.WriteString(" WHERE t.id = v.c" + strconv.Itoa(id))
+	d.assign(&b, u, element)
+	b.WriteString(" FROM " + rowNumbers(columns) + " WHERE t.id = " + element(id, columns[id]))
 	for i, c := range u.seen {
-		b.WriteString(" AND " + d.compared(c) + " = v.c" + strconv.Itoa(id+1+i))
+		b.WriteString(" AND " + d.compared(c) + " = " + element(id+1+i, c))
 	}
-	b.WriteString(" RETURNING 1) SELECT 1 / (count(*) = ?)::int FROM u")
-	return d.bind(b.String())
+	b.WriteString(" RETURNING 1) SELECT 1 / (count(*) = cardinality(" + rowNumbersParameter(columns) + "))::int FROM u")
+	return b.String()
 }
 
 func (u *update) columns() []column {
@@ -194,12 +195,14 @@ func (d *dialect) insertOne(in *insert) string {
 	return d.bind(in.into() + " VALUES (" + marks(len(in.columns)) + ")")
 }
 
+// insertMany is the text of the insert for n rows, on PostgreSQL for several, see rowsTogether.
 func (d *dialect) insertMany(in *insert, n int) string {
 	if d.counted {
-		var b strings.Builder
-		b.WriteString(in.into() + " SELECT * FROM ")
-		unnest(&b, in.columns)
-		return d.bind(b.String())
+		elements := make([]string, len(in.columns))
+		for i, c := range in.columns {
+			elements[i] = element(i, c)
+		}
+		return in.into() + " SELECT " + strings.Join(elements, ", ") + " FROM " + rowNumbers(in.columns)
 	}
 	row := "(" + marks(len(in.columns)) + ")"
 	return in.into() + " VALUES " + strings.Repeat(row+", ", n-1) + row
@@ -215,22 +218,22 @@ func (in *insert) into() string {
 
 func marks(n int) string { return strings.Repeat("?, ", n-1) + "?" }
 
-// unnest is PostgreSQL's derived table: an array for each column, so that the text is the same for any
-// number of rows.
-func unnest(b *strings.Builder, columns []column) {
-	b.WriteString("unnest(")
-	for i, c := range columns {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString("?::" + string(c.kind) + "[]")
-	}
-	b.WriteString(") AS v(")
-	for i := range columns {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString("c" + strconv.Itoa(i))
-	}
-	b.WriteString(")")
+// rowsTogether is how many rows a text of PostgreSQL's takes at most. It is the same for any number of them: each column
+// is an array, and one array more has the numbers of the rows, each of which takes the elements of its number. An unnest of
+// all the columns would be a table for each of them, which a statement of a few rows spends most of its time on; but a
+// row's element is found by walking along the array, so that there is a best number of rows (docs/decisions/0078).
+const rowsTogether = 64
+
+// element is the i-th column's value of a row.
+func element(i int, c column) string {
+	return "($" + strconv.Itoa(i+1) + "::" + string(c.kind) + "[])[v.n]"
+}
+
+// rowNumbers is the table of the rows' numbers, behind the arrays of the columns.
+func rowNumbers(columns []column) string {
+	return "unnest(" + rowNumbersParameter(columns) + ") AS v(n)"
+}
+
+func rowNumbersParameter(columns []column) string {
+	return "$" + strconv.Itoa(len(columns)+1) + "::" + string(kindNumber) + "[]"
 }

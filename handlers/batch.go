@@ -49,8 +49,8 @@ func (h *Handlers) CreateWorkflows(ctx context.Context, r api.CreateWorkflowsReq
 
 // memberRequest reads one member of a batch; validate has found its faults.
 func memberRequest(ctx context.Context, i int, text json.RawMessage) (engine.CreateRequest, error) {
-	if faults := infoOf(ctx).members[i]; len(faults) > 0 {
-		return engine.CreateRequest{}, domain.WithProblems(domain.CodeInvalidRequest, faults)
+	if members := infoOf(ctx).members; members != nil && len(members[i]) > 0 {
+		return engine.CreateRequest{}, domain.WithProblems(domain.CodeInvalidRequest, members[i])
 	}
 	var body api.CreateWorkflow
 	if err := json.Unmarshal(text, &body); err != nil {

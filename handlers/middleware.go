@@ -39,7 +39,7 @@ type requestInfo struct {
 	mediaType   string
 	digest      [sha256.Size]byte
 	code        string             // of the problem it was answered with
-	members     [][]domain.Problem // of a batch: what is wrong with each
+	members     [][]domain.Problem // of a batch: what is wrong with each; nil: nothing with any
 	problems    problems
 
 	callbackToken string

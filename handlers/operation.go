@@ -10,6 +10,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/domain/strictjson"
 )
 
 // slowTimeout is requestTimeout for the operations that do many things, one after the other. The minute that a
@@ -56,7 +57,8 @@ type operation struct {
 // shape is what the contract says of a JSON value.
 type shape struct {
 	schema    *openapi3.Schema
-	exclusive []string // properties of which only one may be given
+	exclusive []string         // properties of which only one may be given
+	form      *strictjson.Form // nil: the schema has rules that no form tells
 }
 
 // shapeOf gives the shape of a schema, which is one of many places' in the contract.
@@ -70,6 +72,9 @@ func shapeOf(schema *openapi3.Schema, known map[*openapi3.Schema]*shape) *shape 
 		s.exclusive, schema.Not = not.Value.Required, nil
 	}
 	known[schema] = s
+	if form, ok := formOf(schema, s.exclusive); ok {
+		s.form = form
+	}
 	return s
 }
 
@@ -79,14 +84,19 @@ const (
 	batchMembers   = "workflows"
 )
 
-// batchShapes gives the shape of a batch as far as its members are anything, and that of a member.
+// batchShapes gives the shape of a batch, whose schema takes anything as a member, and that of a member.
 func batchShapes(schema *openapi3.Schema, known map[*openapi3.Schema]*shape) (batch, member *shape) {
 	envelope, list := *schema, *schema.Properties[batchMembers].Value
 	member = shapeOf(list.Items.Value, known)
 	list.Items = nil
 	envelope.Properties = maps.Clone(schema.Properties)
 	envelope.Properties[batchMembers] = &openapi3.SchemaRef{Value: &list}
-	return &shape{schema: &envelope}, member
+	batch = &shape{schema: &envelope}
+	if form, ok := formOf(&envelope, nil); ok && member.form != nil {
+		form.Object.Members[batchMembers].Form.Array.Elements = member.form
+		batch.form = form
+	}
+	return batch, member
 }
 
 func newOperation(path string, shared openapi3.Parameters, op *openapi3.Operation, shapes map[*openapi3.Schema]*shape) *operation {

@@ -67,15 +67,21 @@ func (c *contract) checkBody(op *operation, w http.ResponseWriter, r *http.Reque
 	if err := strictjson.Check(data); err != nil {
 		return domain.ReadError(err, domain.CodeInvalidRequest)
 	}
+	fits := op.body.form != nil && op.body.form.Fits(data)
+	if fits && !keyed {
+		return nil
+	}
 	value, err := strictjson.Value(data)
 	if err != nil {
 		return domain.ReadError(err, domain.CodeInvalidRequest)
 	}
-	if faults := c.bodyProblems(op.body, value); len(faults) > 0 {
-		return domain.WithProblems(domain.CodeInvalidRequest, faults)
-	}
-	if op.member != nil {
-		infoOf(r.Context()).members = c.memberProblems(op, value)
+	if !fits {
+		if faults := c.bodyProblems(op.body, value); len(faults) > 0 {
+			return domain.WithProblems(domain.CodeInvalidRequest, faults)
+		}
+		if op.member != nil {
+			infoOf(r.Context()).members = c.memberProblems(op, value)
+		}
 	}
 	if keyed {
 		canonical, err := json.Marshal(value) // keys sorted, white space gone

@@ -33,12 +33,14 @@ func BenchmarkAttemptLine(b *testing.B) {
 		b.Run(format, func(b *testing.B) {
 			log := app.NewLogger(io.Discard, app.Config{LogFormat: format})
 			for b.Loop() {
-				log.LogAttrs(context.Background(), slog.LevelInfo, "attempt",
+				record := slog.NewRecord(time.Now(), slog.LevelInfo, "attempt", 0)
+				record.AddAttrs(
 					slog.String("workflow_id", "0198c1f4-7b1e-7c3a-9d55-0a1b2c3d4e5f"), slog.String("workflow_type", "SignupWorkflow"),
 					slog.Int("definition_version", 3), slog.String("step_execution_id", "0198c1f4-7b1e-7c3a-9d55-0a1b2c3d4e60"),
 					slog.String("step", "send_reminder"), slog.Int("attempt", 1), slog.Duration("duration", 3*time.Millisecond),
 					slog.Duration("late", 400*time.Microsecond), slog.Int("status", 200), slog.String("action", "complete"),
 					slog.String("execution_state", "completed"), slog.String("outcome", "completed"), slog.String("workflow_state", "ready"))
+				_ = log.Handler().Handle(context.Background(), record)
 			}
 		})
 	}

@@ -60,7 +60,15 @@ func (e *Engine) attempted(c *claimed, result domain.Result, saved persistence.R
 	default:
 		attrs = append(attrs, slog.String("not_saved", saved.Err.Error()))
 	}
-	e.Logger.LogAttrs(context.Background(), level, "attempt", attrs...)
+	e.line(level, "attempt", attrs)
+}
+
+// line writes a line whose level is enabled. It is a record of its own, since a Logger's method would look for its caller on
+// the stack each time, which no handler here writes.
+func (e *Engine) line(level slog.Level, what string, attrs []slog.Attr) {
+	record := slog.NewRecord(e.Now(), level, what, 0)
+	record.AddAttrs(attrs...)
+	_ = e.Logger.Handler().Handle(context.Background(), record)
 }
 
 // decidedBy names who decided in a step's place: only a hook has been sent something.
@@ -101,5 +109,5 @@ func (e *Engine) tell(level slog.Level, what string, change *domain.Change, more
 	if next, ok := change.Due(); ok {
 		attrs = append(attrs, slog.String("next_step", next.StepName), slog.Time("next_at", next.ScheduledFor))
 	}
-	e.Logger.LogAttrs(context.Background(), level, what, attrs...)
+	e.line(level, what, attrs)
 }

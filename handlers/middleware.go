@@ -156,7 +156,9 @@ func logAccess(log *slog.Logger, served func(Served)) func(http.Handler) http.Ha
 				if info.code != "" {
 					attrs = append(attrs, slog.String("code", info.code))
 				}
-				log.LogAttrs(ctx, level, "request", attrs...)
+				record := slog.NewRecord(started.Add(done.Took), level, "request", 0) // as the engine's lines, without a look for the caller
+				record.AddAttrs(attrs...)
+				_ = log.Handler().Handle(ctx, record)
 			}()
 			next.ServeHTTP(ww, r)
 		})

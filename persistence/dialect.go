@@ -143,6 +143,7 @@ func mariadb(databaseURL string) (dialect, error) {
 	cfg.ClientFoundRows = true // a guarded update that changes nothing must count its row
 	cfg.RejectReadOnly = true  // a demoted primary: connect anew
 	cfg.InterpolateParams = true
+	cfg.MultiStatements = true // see messages
 	cfg.Collation = "utf8mb4_bin"
 	cfg.Timeout = connectTimeout
 	cfg.Logger = driverLog{} // what it says comes back as an error too

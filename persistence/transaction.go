@@ -2,17 +2,17 @@ package persistence
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // transaction is one transaction of the write path. It begins with the first call; whoever does not commit
-// rolls back. There are two: one for PostgreSQL that sends what belongs together in one message, and one that runs
-// statements one by one, on MySQL over database/sql and on SQLite on the driver's own connection.
+// rolls back. All of them are on the driver's own connection. There are two: one for PostgreSQL in as few messages as can
+// be, and one of steps, on MySQL and SQLite.
 type transaction interface {
 	// query asks in order, and hands each row of an answer to who reads it.
 	query(ctx context.Context, questions ...question) error
@@ -76,9 +76,11 @@ func (s *Store) transact(ctx context.Context, run func(transaction) error) error
 			return run(t)
 		})
 	}
-	t := &oneByOne{steps: &sqlSteps{db: s.db.DB}}
-	defer t.rollback()
-	return run(t)
+	return s.onConn(ctx, func(driverConn any) error {
+		t := &oneByOne{steps: &messages{conn: driverConn.(mysqlConn)}}
+		defer t.rollback()
+		return run(t)
+	})
 }
 
 // onConn gives use the driver's connection of one of the pool.
@@ -93,34 +95,36 @@ func (s *Store) onConn(ctx context.Context, use func(driverConn any) error) erro
 
 // steps are what a transaction does one by one.
 type steps interface {
-	begin(ctx context.Context) (driver.Tx, error)
-	ask(ctx context.Context, q question) error
-	run(ctx context.Context, st statement) (driver.Result, error)
+	begin(ctx context.Context) error
+	ask(ctx context.Context, questions []question) error
+	// run runs statements, each of which must affect its rows.
+	run(ctx context.Context, statements []statement) error
+	commit(ctx context.Context) error
+	rollback()
 }
 
-// oneByOne is a transaction whose statements are run one by one.
+// oneByOne is a transaction of steps.
 type oneByOne struct {
 	steps steps
-	tx    driver.Tx // nil: it has not begun, or it is over
+	begun bool
 }
 
-func (t *oneByOne) begin(ctx context.Context) (err error) {
-	if t.tx == nil {
-		t.tx, err = t.steps.begin(ctx)
+func (t *oneByOne) begin(ctx context.Context) error {
+	if t.begun {
+		return nil
 	}
-	return err
+	if err := t.steps.begin(ctx); err != nil {
+		return err
+	}
+	t.begun = true
+	return nil
 }
 
 func (t *oneByOne) query(ctx context.Context, questions ...question) error {
 	if err := t.begin(ctx); err != nil {
 		return err
 	}
-	for _, q := range questions {
-		if err := t.steps.ask(ctx, q); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.steps.ask(ctx, questions)
 }
 
 func (t *oneByOne) exec(ctx context.Context, statements ...statement) error {
@@ -130,29 +134,16 @@ func (t *oneByOne) exec(ctx context.Context, statements ...statement) error {
 	if err := t.begin(ctx); err != nil {
 		return err
 	}
-	for _, st := range statements {
-		result, err := t.steps.run(ctx, st)
-		if err != nil {
-			return err
-		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return err
-		}
-		if n != st.rows {
-			return fmt.Errorf("%w (%d rows of %d)", errGuard, n, st.rows)
-		}
-	}
-	return nil
+	return t.steps.run(ctx, statements)
 }
 
 func (t *oneByOne) commit(ctx context.Context, statements ...statement) error {
 	if err := t.exec(ctx, statements...); err != nil {
 		return err
 	}
-	err := t.tx.Commit()
+	err := t.steps.commit(ctx)
 	if err == nil {
-		t.tx = nil
+		t.begun = false
 		return nil
 	}
 	if faultOf(err) == faultAway {
@@ -161,40 +152,34 @@ func (t *oneByOne) commit(ctx context.Context, statements ...statement) error {
 	return err
 }
 
+// rollback ends what was not committed; after a failed commit there may be nothing left to roll back.
 func (t *oneByOne) rollback() {
-	if t.tx != nil {
-		_ = t.tx.Rollback() // after a failed commit, or on a broken connection, there is nothing to roll back
-		t.tx = nil
+	if t.begun {
+		t.steps.rollback()
+		t.begun = false
 	}
 }
 
-// sqlSteps are those over database/sql.
-type sqlSteps struct {
-	db *sql.DB
-	tx *sql.Tx
+// affected is an error unless these are the rows that the statement must affect.
+func (st statement) affected(n int64) error {
+	if n != st.rows {
+		return fmt.Errorf("%w (%d rows of %d)", errGuard, n, st.rows)
+	}
+	return nil
 }
 
-func (s *sqlSteps) begin(ctx context.Context) (driver.Tx, error) {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
+// takeAll hands on each row of a driver's answer.
+func (q question) takeAll(rows driver.Rows) error {
+	values := make([]driver.Value, len(q.r.values))
+	for {
+		if err := rows.Next(values); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		q.r.take(values)
+		if err := q.read(q.r); err != nil {
+			return err
+		}
 	}
-	s.tx = tx
-	return tx, nil
-}
-
-func (s *sqlSteps) ask(ctx context.Context, q question) error {
-	rows, err := s.tx.QueryContext(ctx, q.query, q.args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	if err := q.readAll(rows); err != nil {
-		return err
-	}
-	return rows.Err()
-}
-
-func (s *sqlSteps) run(ctx context.Context, st statement) (driver.Result, error) {
-	return s.tx.ExecContext(ctx, st.query, st.args...)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"io"
 )
 
 // writerConnector connects the one connection that writes to SQLite.
@@ -69,20 +68,31 @@ func (w *writer) statement(text string) (driver.Stmt, error) {
 type writing struct {
 	writer *writer
 	fixed  map[string]bool
+	tx     driver.Tx
 }
 
-func (w *writing) begin(ctx context.Context) (driver.Tx, error) {
+func (w *writing) begin(ctx context.Context) (err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
-	tx, err := w.writer.BeginTx(context.Background(), driver.TxOptions{})
-	if err != nil {
-		return nil, err
-	}
-	return tx, nil
+	w.tx, err = w.writer.BeginTx(context.Background(), driver.TxOptions{})
+	return err
 }
 
-func (w *writing) ask(_ context.Context, q question) error {
+func (w *writing) commit(context.Context) error { return w.tx.Commit() }
+
+func (w *writing) rollback() { _ = w.tx.Rollback() }
+
+func (w *writing) ask(_ context.Context, questions []question) error {
+	for _, q := range questions {
+		if err := w.askOne(q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writing) askOne(q question) error {
 	args, err := named(q.args)
 	if err != nil {
 		return err
@@ -101,30 +111,32 @@ func (w *writing) ask(_ context.Context, q question) error {
 		return err
 	}
 	defer rows.Close()
-	values := make([]driver.Value, len(q.r.values))
-	for {
-		if err := rows.Next(values); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		q.r.take(values)
-		if err := q.read(q.r); err != nil {
-			return err
-		}
-	}
+	return q.takeAll(rows)
 }
 
-func (w *writing) run(_ context.Context, st statement) (driver.Result, error) {
-	args, err := named(st.args)
-	if err != nil {
-		return nil, err
+func (w *writing) run(_ context.Context, statements []statement) error {
+	for _, st := range statements {
+		args, err := named(st.args)
+		if err != nil {
+			return err
+		}
+		prepared, err := w.writer.statement(st.query)
+		if err != nil {
+			return err
+		}
+		result, err := prepared.(driver.StmtExecContext).ExecContext(context.Background(), args)
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		if err == nil {
+			err = st.affected(n)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	prepared, err := w.writer.statement(st.query)
-	if err != nil {
-		return nil, err
-	}
-	return prepared.(driver.StmtExecContext).ExecContext(context.Background(), args)
+	return nil
 }
 
 // named gives arguments the form in which a driver takes them.

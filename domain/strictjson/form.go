@@ -2,7 +2,7 @@ package strictjson
 
 import "strconv"
 
-// Form is what a value must be like. Each has one of the four kinds of rules; none of them means any value.
+// Form is what a value must be like: one of these, or none of them for any value.
 type Form struct {
 	Object *ObjectForm
 	Array  *ArrayForm

@@ -10,9 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// rollbackTimeout bounds how long a transaction that failed may take to end.
-const rollbackTimeout = 2 * time.Second
-
 // planAge is how old a plan may get. One that was made for a table of a few rows can be a walk through all of
 // an index; nothing but the table's growth tells so.
 const planAge = time.Second

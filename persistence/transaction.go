@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
 )
+
+// rollbackTimeout bounds how long a transaction that failed may take to end.
+const rollbackTimeout = 2 * time.Second
 
 // transaction is one transaction of the write path. It begins with the first call; whoever does not commit
 // rolls back. All of them are on the driver's own connection. There are two: one for PostgreSQL in as few messages as can

@@ -182,12 +182,12 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 		e.inFlight.abort(old.Workflow.CurrentExecutionID, old.Execution.Fence)
 		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: c.canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
 	}
+	e.Observer.Changed(&c.made, result.Now)
 	if c.start.hand(c.plan, result.Result) {
 		runtime.Gosched() // the delivery sets out on this thread, and what is left here waits for another
 	} else {
 		e.announce(c.plan, result.Result)
 	}
-	e.Observer.Changed(&c.made, result.Now)
 	e.tell(slog.LevelInfo, "workflow created", &c.made)
 	return Outcome{Workflow: shown(c.made.Workflow, c.made.Next), Status: 201}, nil
 }

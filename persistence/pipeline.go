@@ -40,8 +40,13 @@ func (t *pipeline) query(ctx context.Context, questions ...question) error {
 func (t *pipeline) read(q question, reader *pgconn.ResultReader) error {
 	rows := pgx.RowsFromResultReader(t.conn.TypeMap(), reader)
 	defer rows.Close()
-	if err := q.readAll(rows); err != nil {
-		return err
+	for rows.Next() {
+		if err := q.r.scan(rows); err != nil {
+			return err
+		}
+		if err := q.read(q.r); err != nil {
+			return err
+		}
 	}
 	rows.Close()
 	return rows.Err()

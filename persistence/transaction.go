@@ -36,22 +36,6 @@ type question struct {
 	read  func(*record) error
 }
 
-// readAll hands on each row of an answer.
-func (q question) readAll(rows interface {
-	scanner
-	Next() bool
-}) error {
-	for rows.Next() {
-		if err := q.r.scan(rows); err != nil {
-			return err
-		}
-		if err := q.read(q.r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // commitError is a connection that broke while a COMMIT was on its way: the change may be there or not.
 type commitError struct{ cause error }
 

@@ -14,18 +14,33 @@ import (
 // redisTimeout.
 const maxTogether = 128
 
+// ringEvery is how soon after a message to Redis the next one sets out, unless it is full. Asynq is aimed early by more
+// than that.
+const ringEvery = 20 * time.Millisecond
+
 // ringAll rings whatever bells there are, together, and at the end what is left of them.
 func (a *Asynq) ringAll() {
 	together := newGathering(a.client)
+	pause := time.NewTimer(0)
+	defer pause.Stop()
 	for {
 		select {
 		case b := <-a.bells:
-			a.ringTogether(together, b)
+			bells := a.waiting(b)
+			a.ringTogether(together, bells)
+			if len(bells) == maxTogether {
+				continue
+			}
+			pause.Reset(ringEvery)
+			select {
+			case <-pause.C:
+			case <-a.closing:
+			}
 		case <-a.closing:
 			for {
 				select {
 				case b := <-a.bells:
-					a.ringTogether(together, b)
+					a.ringTogether(together, a.waiting(b))
 				default:
 					return
 				}
@@ -34,9 +49,7 @@ func (a *Asynq) ringAll() {
 	}
 }
 
-// ringTogether rings a bell and those that wait behind it.
-func (a *Asynq) ringTogether(g *gathering, first Bell) {
-	bells := a.waiting(first)
+func (a *Asynq) ringTogether(g *gathering, bells []Bell) {
 	if a.abandoned.Load() || !a.breaker.allows() {
 		a.dropped.Add(uint64(len(bells)))
 		return

@@ -78,10 +78,7 @@ func (b *batch) once(ctx context.Context) error {
 	}
 	return b.store.transact(ctx, func(t transaction) error {
 		var save saving
-		checks, err := b.decideKnown(ctx, t, members, &save)
-		if err != nil {
-			return err
-		}
+		checks := b.decideKnown(members, &save)
 		for _, q := range b.lock(members) {
 			err := t.query(ctx, question{q.query, q.args, newRecord(lockedWidth), func(r *record) error {
 				row, now := b.store.locked(r)

@@ -57,7 +57,6 @@ type dialect struct {
 	open           string // of w: it has not ended, as the indexes of open workflows have it
 	forShare       string // ends a read that keeps its row from being deleted
 	target         string // before the column that an UPDATE sets
-	pipeline       bool   // transactions go over the pgx connection itself, in two round trips
 	counted        bool   // a guarded update fails by itself when it misses its rows; rows come as arrays
 	narrows        bool   // an update names what its rows need, see narrow
 	text           texts
@@ -115,7 +114,6 @@ func postgres(databaseURL string) (dialect, error) {
 		endedColumn:  "coalesce(w.finished_at, w.canceled_at)",
 		open:         listedOpen,
 		forShare:     "FOR KEY SHARE",
-		pipeline:     true,
 		counted:      true,
 
 		tableExists:   "SELECT 1 WHERE to_regclass(?) IS NOT NULL",

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// expectation is what creates are decided on without a question on PostgreSQL: the clock as it must be by now, and
-// the versions that the ops take for the newest. Whether that held is checked in the message that commits
+// expectation is what creates are decided on without a question, but on SQLite: the clock as it must be by now, and the
+// versions that the ops take for the newest. Whether that held is checked in the message that commits
 // (docs/decisions/0059).
 type expectation struct {
 	clock     estimate
@@ -61,7 +61,7 @@ func (e *estimate) forget() {
 // commit: it fails with errGuard unless all was so. ok is false where creates have to read.
 func (s *Store) expect(ops []CreateOp) (g ground, check statement, ok bool) {
 	now, known := s.expected.clock.tell(s.now())
-	if !s.dialect.pipeline || !known {
+	if s.dialect.oneFile || !known {
 		return g, check, false
 	}
 	if len(ops) > 1 && s.expected.contested.Load() > 0 {
@@ -81,11 +81,24 @@ func (s *Store) expect(ops []CreateOp) (g ground, check statement, ok bool) {
 			g.newest[v.Type] = v.Version
 		}
 	}
-	types, versions := make([]string, 0, len(g.newest)), make([]int64, 0, len(g.newest))
-	for typ, version := range g.newest {
-		types, versions = append(types, typ), append(versions, int64(version))
+	return g, s.dialect.asExpected(now, g.newest), true
+}
+
+// asExpected fails with errGuard unless the database's clock has reached a time, not a second ago, and these are the newest
+// versions of their types.
+func (d *dialect) asExpected(now time.Time, newest newestVersions) statement {
+	if d.counted {
+		types, versions := make([]string, 0, len(newest)), make([]int64, 0, len(newest))
+		for typ, version := range newest {
+			types, versions = append(types, typ), append(versions, int64(version))
+		}
+		return statement{query: d.text.checkExpected, args: []any{now, now, types, versions}, rows: 1}
 	}
-	return g, statement{query: s.dialect.text.checkExpected, args: []any{now, now, types, versions}, rows: 1}, true
+	args := []any{now, now}
+	for typ, version := range newest {
+		args = append(args, typ, int64(version))
+	}
+	return statement{query: d.checkExpectedOf(len(newest)), args: args}
 }
 
 // unexpected takes note of what a transaction of creates has met.

@@ -34,7 +34,7 @@ func expecting(t *testing.T, s *Store) {
 	t.Helper()
 	for range 100 {
 		clock(t, s)
-		if _, _, ok := s.expect(nil); ok == s.dialect.pipeline {
+		if _, _, ok := s.expect(nil); ok != s.dialect.oneFile {
 			return
 		}
 	}
@@ -105,7 +105,7 @@ func TestAWrongExpectationOfTheClockIsNotUsed(t *testing.T) {
 				}
 			}
 		}
-		if s.dialect.pipeline != (again > 0) {
+		if s.dialect.oneFile == (again > 0) {
 			t.Errorf("built again %d times", again)
 		}
 	})
@@ -195,7 +195,7 @@ func TestCreatesThatMeetAnOpenWorkflowLookFirst(t *testing.T) {
 			}
 			return calls
 		}
-		meets := map[bool]int{true: 2, false: 1}[s.dialect.pipeline]
+		meets := map[bool]int{true: 1, false: 2}[s.dialect.oneFile]
 		if n := runs(taken); n != meets {
 			t.Errorf("what stands in the way takes %d runs, want %d", n, meets)
 		}

@@ -2,7 +2,6 @@ package persistence
 
 import (
 	"bytes"
-	"context"
 	"slices"
 	"time"
 
@@ -41,19 +40,13 @@ func (k *Known) guess(at time.Time) (now time.Time, ok bool) {
 
 // decideKnown asks the members whose rows are known, and takes those that have decided out of members; a decision
 // that says no is left to be made from what is read. It gives what must be run before the writes.
-func (b *batch) decideKnown(ctx context.Context, t transaction, members map[uuid.UUID]int, save *saving) (checks []statement, err error) {
+func (b *batch) decideKnown(members map[uuid.UUID]int, save *saving) (checks []statement) {
 	known := b.known(members)
 	if len(known) == 0 {
-		return nil, nil
+		return nil
 	}
-	guessed := b.store.dialect.pipeline // PostgreSQL checks the clock and takes the locks in the message that commits
-	var read time.Time
-	if !guessed {
-		if read, err = b.lockKnown(ctx, t, known); err != nil {
-			return nil, err
-		}
-	}
-	at := b.store.now()
+	guessed := !b.store.dialect.oneFile // else the transaction is the lock
+	read, at := b.store.clockNow(), b.store.now()
 	var ids []uuid.UUID
 	var times []time.Time
 	for _, i := range known {
@@ -74,11 +67,21 @@ func (b *batch) decideKnown(ctx context.Context, t transaction, members map[uuid
 		ids, times = append(ids, op.WorkflowID), append(times, now)
 	}
 	if !guessed || len(ids) == 0 {
-		return nil, nil
+		return nil
 	}
 	sortIDs(ids)
-	args := []any{int64(len(ids)), slices.MaxFunc(times, time.Time.Compare), slices.MinFunc(times, time.Time.Compare), uuidArray(ids)}
-	return []statement{{query: b.store.dialect.text.checkKnown, args: args, rows: 1}}, nil
+	return []statement{b.store.dialect.stillKnown(ids, slices.MinFunc(times, time.Time.Compare), slices.MaxFunc(times, time.Time.Compare))}
+}
+
+// stillKnown takes the locks of workflows that are known. It fails with errGuard if one is locked by somebody else, or
+// the database's clock is not between two times: it has reached the last at which something was decided, and is not a second
+// after the first.
+func (d *dialect) stillKnown(ids []uuid.UUID, first, last time.Time) statement {
+	n := int64(len(ids))
+	if d.counted {
+		return statement{query: d.text.checkKnown, args: []any{n, last, first, uuidArray(ids)}, rows: 1}
+	}
+	return statement{query: d.checkKnownOf(len(ids)), args: append([]any{n, last, first}, idArgs(ids)...)}
 }
 
 // known gives the members whose rows are known, as far as anybody knows.
@@ -93,30 +96,6 @@ func (b *batch) known(members map[uuid.UUID]int) (known []int) {
 		}
 	}
 	return known
-}
-
-// lockKnown locks the workflows of members whose rows are known and gives the database's clock, on MySQL; it is
-// errGuard if one is locked by somebody else. On SQLite the transaction is the lock.
-func (b *batch) lockKnown(ctx context.Context, t transaction, known []int) (now time.Time, err error) {
-	s := b.store
-	if s.dialect.oneFile {
-		return s.clockNow(), nil
-	}
-	ids := make([]uuid.UUID, len(known))
-	for n, i := range known {
-		ids[n] = b.ops[i].WorkflowID
-	}
-	sortIDs(ids)
-	locked := 0
-	err = t.query(ctx, question{s.dialect.lockKnown(len(ids)), idArgs(ids), newRecord(1), func(r *record) error {
-		locked++
-		now = s.clockOf(r)
-		return r.err
-	}})
-	if err == nil && locked < len(known) {
-		err = errGuard
-	}
-	return now, err
 }
 
 // plansAhead tells whether a change sets a time that is yet to come. Such a time counts from the database's clock

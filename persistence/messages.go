@@ -17,9 +17,10 @@ type mysqlConn interface {
 	driver.QueryerContext
 }
 
-// messages are the steps of a transaction on MySQL. The transaction begins with the message of its first step, and
-// statements travel together, since a round trip costs as much as a statement; but COMMIT travels alone, once it is known
-// what they have affected (docs/decisions/0080).
+// messages is a transaction on MySQL. It begins with the message of its first question or statement, questions that belong
+// together are one message, and so are the last statements and COMMIT, since a round trip costs as much as a statement.
+// That the server commits only if each statement affected its rows is therefore part of the message
+// (docs/decisions/0080).
 type messages struct {
 	conn  mysqlConn
 	begun bool
@@ -31,39 +32,46 @@ const startTransaction = "START TRANSACTION"
 // 16 MiB.
 const maxMessageBytes = 4 << 20
 
-func (m *messages) begin(context.Context) error { return nil }
-
-// texts begins a message.
-func (m *messages) texts() []string {
-	if m.begun {
-		return nil
-	}
-	m.begun = true
-	return []string{startTransaction}
+// message is some statements with their arguments, on their way to the server.
+type message struct {
+	texts []string
+	args  []any
 }
 
-func (m *messages) ask(ctx context.Context, questions []question) error {
+// begin begins a message, with the transaction if that is yet to begin.
+func (m *messages) begin() message {
+	if m.begun {
+		return message{}
+	}
+	m.begun = true
+	return message{texts: []string{startTransaction}}
+}
+
+func (m *message) add(text string, args ...any) {
+	m.texts, m.args = append(m.texts, text), append(m.args, args...)
+}
+
+func (m *messages) query(ctx context.Context, questions ...question) error {
 	if len(questions) == 0 {
 		return nil
 	}
-	texts := m.texts()
-	var all []any
+	asked := m.begin()
 	for _, q := range questions {
-		texts, all = append(texts, q.query), append(all, q.args...)
+		asked.add(q.query, q.args...)
 	}
-	args, err := named(all)
+	args, err := named(asked.args)
 	if err != nil {
 		return err
 	}
-	rows, err := m.conn.QueryContext(ctx, message(texts), args) // the driver passes over results without columns
+	rows, err := m.conn.QueryContext(ctx, asked.text(), args) // the driver passes over results without columns
 	if err != nil {
-		return sendable(err)
+		return recognise(err)
 	}
 	defer rows.Close()
 	for i, q := range questions {
 		if i > 0 {
 			if err := rows.(driver.RowsNextResultSet).NextResultSet(); err != nil {
-				return err
+				return recognise(err)
 			}
 		}
 		if err := q.takeAll(texting{rows}); err != nil {
@@ -73,60 +81,99 @@ func (m *messages) ask(ctx context.Context, questions []question) error {
 	return nil
 }
 
-func (m *messages) run(ctx context.Context, statements []statement) error {
-	for len(statements) > 0 {
-		n, bytes := 0, 0
-		for n < len(statements) && (n == 0 || bytes+size(statements[n].args) <= maxMessageBytes) {
-			bytes += size(statements[n].args)
-			n++
-		}
-		if err := m.send(ctx, statements[:n]); err != nil {
-			return err
-		}
-		statements = statements[n:]
+func (m *messages) exec(ctx context.Context, statements ...statement) error {
+	if err := savable(statements); err != nil || len(statements) == 0 {
+		return err
 	}
-	return nil
-}
-
-func (m *messages) send(ctx context.Context, statements []statement) error {
-	texts := m.texts()
-	first := len(texts)
-	var all []any
-	for _, st := range statements {
-		texts, all = append(texts, st.query), append(all, st.args...)
-	}
-	args, err := named(all)
+	rest, err := m.allButLast(ctx, statements)
 	if err != nil {
 		return err
 	}
-	result, err := m.conn.ExecContext(ctx, message(texts), args)
-	if err != nil {
-		return sendable(err)
-	}
-	counts := result.(mysql.Result).AllRowsAffected()
-	for i, st := range statements {
-		if err := st.affected(counts[first+i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return m.send(ctx, m.guarded(rest))
 }
 
-func message(texts []string) string { return strings.Join(texts, "; ") }
-
-// sendable turns what the driver says of a message that is too long for it into its error for that.
-func sendable(err error) error {
-	if errors.Is(err, driver.ErrSkip) {
-		return mysql.ErrPktTooLarge
+func (m *messages) commit(ctx context.Context, statements ...statement) error {
+	if err := savable(statements); err != nil || !m.begun && len(statements) == 0 {
+		return err
+	}
+	rest, err := m.allButLast(ctx, statements)
+	if err != nil {
+		return err
+	}
+	last := m.guarded(rest)
+	last.add("COMMIT")
+	err = m.send(ctx, last)
+	if err == nil {
+		m.begun = false
+		return nil
+	}
+	if faultOf(err) == faultAway && !errors.Is(err, driver.ErrBadConn) { // which the driver says of what has not happened
+		return &commitError{err}
 	}
 	return err
 }
 
-func (m *messages) commit(ctx context.Context) error {
-	if !m.begun {
-		return nil
+// allButLast sends what goes before the last message of the statements, and gives what is for that.
+func (m *messages) allButLast(ctx context.Context, statements []statement) (last []statement, err error) {
+	for {
+		n := fitting(statements)
+		if n == len(statements) {
+			return statements, nil
+		}
+		if err := m.send(ctx, m.guarded(statements[:n])); err != nil {
+			return nil, err
+		}
+		statements = statements[n:]
 	}
-	_, err := m.conn.ExecContext(ctx, "COMMIT", nil)
+}
+
+// fitting is how many of the statements go into one message.
+func fitting(statements []statement) (n int) {
+	bytes := 0
+	for n < len(statements) && (n == 0 || bytes+size(statements[n].args) <= maxMessageBytes) {
+		bytes += size(statements[n].args)
+		n++
+	}
+	return n
+}
+
+// guarded is a message that fails behind a statement which has not affected its rows. One that must affect none fails by
+// itself.
+func (m *messages) guarded(statements []statement) message {
+	g := m.begin()
+	for _, st := range statements {
+		g.add(st.query, st.args...)
+		if st.rows > 0 {
+			g.add("SET @genevadrive = "+unless("ROW_COUNT() = ?"), st.rows)
+		}
+	}
+	return g
+}
+
+// unless is an expression of MySQL that is out of range, which is an error in every mode, unless a condition is true.
+func unless(condition string) string { return "18446744073709551615 + IF(" + condition + ", 0, 1)" }
+
+func (m *messages) send(ctx context.Context, sent message) error {
+	args, err := named(sent.args)
+	if err != nil {
+		return err
+	}
+	_, err = m.conn.ExecContext(ctx, sent.text(), args)
+	return recognise(err)
+}
+
+func (m *message) text() string { return strings.Join(m.texts, "; ") }
+
+// recognise finds the errors that messages bring with them: one that is too long for the driver, and a guard whose
+// condition was not met.
+func recognise(err error) error {
+	var my *mysql.MySQLError
+	switch {
+	case errors.Is(err, driver.ErrSkip):
+		return mysql.ErrPktTooLarge
+	case errors.As(err, &my) && my.Number == 1690:
+		return errGuard
+	}
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/google/uuid"
 
 	"github.com/genevadrive/genevadrive/domain"
@@ -35,7 +36,7 @@ func onMySQL(t *testing.T, s *Store, run func(transaction) error) (sent []string
 	t.Helper()
 	err = s.onConn(t.Context(), func(conn any) error {
 		h := &heard{mysqlConn: conn.(mysqlConn)}
-		tx := &oneByOne{steps: &messages{conn: h}}
+		tx := &messages{conn: h}
 		defer func() { sent = h.sent }()
 		defer tx.rollback()
 		return run(tx)
@@ -68,30 +69,38 @@ func countWorkflows(t *testing.T, s *Store) (n int) {
 	return n
 }
 
-func TestATransactionOnMySQLIsThreeMessages(t *testing.T) {
+func TestATransactionOnMySQLIsFewMessages(t *testing.T) {
 	s := openEmpty(t, testenv.MySQL(t))
 	answers := []int{}
 	one := func(query string) question {
 		return question{query, nil, newRecord(1), func(r *record) error { answers = append(answers, r.int()); return r.err }}
 	}
-	sent, err := onMySQL(t, s, func(tx transaction) error {
-		if err := tx.query(t.Context(), one("SELECT 1"), one("SELECT 2 UNION SELECT 3"), one("SELECT 4")); err != nil {
-			return err
+	for want, questions := range [][]question{1: nil, 2: {one("SELECT 1"), one("SELECT 2 UNION SELECT 3"), one("SELECT 4")}} {
+		if want == 0 {
+			continue
 		}
-		return tx.commit(t.Context(), newWorkflows(t, s, 3, 10)...)
-	})
-	if err != nil || len(sent) != 3 || !strings.HasPrefix(sent[0], startTransaction+"; ") || sent[2] != "COMMIT" {
-		t.Errorf("%v: %q", err, sent)
+		sent, err := onMySQL(t, s, func(tx transaction) error {
+			if err := tx.query(t.Context(), questions...); err != nil {
+				return err
+			}
+			return tx.commit(t.Context(), newWorkflows(t, s, 3, 10)...)
+		})
+		if err != nil || len(sent) != want || !strings.HasPrefix(sent[0], startTransaction+"; ") || !strings.HasSuffix(sent[want-1], "; COMMIT") {
+			t.Errorf("%v: %q", err, sent)
+		}
+		if n := countWorkflows(t, s); n != 3*want {
+			t.Errorf("%d workflows after %d transactions", n, want)
+		}
 	}
-	if len(answers) != 4 || answers[2] != 3 || countWorkflows(t, s) != 3 {
-		t.Errorf("%v, %d workflows", answers, countWorkflows(t, s))
+	if len(answers) != 4 || answers[2] != 3 {
+		t.Errorf("%v", answers)
 	}
 }
 
 func TestAMessageToMySQLHasALimit(t *testing.T) {
 	s := openEmpty(t, testenv.MySQL(t))
 	sent, err := onMySQL(t, s, func(tx transaction) error { return tx.commit(t.Context(), newWorkflows(t, s, 40, 250<<10)...) })
-	if least := 1 + 40*250<<10/maxMessageBytes; err != nil || len(sent) <= least || countWorkflows(t, s) != 40 {
+	if least := 1 + 40*250<<10/maxMessageBytes; err != nil || len(sent) < least || countWorkflows(t, s) != 40 {
 		t.Errorf("%v: %d messages for %d workflows", err, len(sent), countWorkflows(t, s))
 	}
 }
@@ -113,5 +122,28 @@ func TestAMessageToMySQLIsUndone(t *testing.T) {
 	}
 	if _, err := onMySQL(t, s, func(tx transaction) error { return tx.commit(t.Context(), newWorkflows(t, s, 1, 10)...) }); err != nil || countWorkflows(t, s) != 1 {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// broken is a connection to MySQL whose messages end in an error.
+type broken struct {
+	mysqlConn
+	err error
+}
+
+func (b broken) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+	return nil, b.err
+}
+
+func (b broken) Close() error { return nil }
+
+func TestACommitThatWasNotSentDidNotHappen(t *testing.T) {
+	for err, unsure := range map[error]bool{driver.ErrBadConn: false, mysql.ErrInvalidConn: true, context.DeadlineExceeded: true} {
+		tx := &messages{conn: broken{err: err}}
+		got := tx.commit(t.Context(), statement{query: "UPDATE t SET n = 1", rows: 1})
+		tx.rollback()
+		if faultOf(got) != faultAway || errors.As(got, new(*commitError)) != unsure {
+			t.Errorf("%v: %v", err, got)
+		}
 	}
 }

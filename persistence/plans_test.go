@@ -165,6 +165,13 @@ func writePath(s *Store, ops []Op, def *domain.Definition) map[string]statement 
 	b := &batch{store: s, ops: ops}
 	all["the lock of a batch"] = b.lock(b.members())[0]
 	for _, n := range []int{1, len(ops)} {
+		if !s.dialect.oneFile {
+			var ids []uuid.UUID
+			for _, op := range ops[:n] {
+				ids = append(ids, op.WorkflowID)
+			}
+			all[fmt.Sprintf("the locks of %d that are known", n)] = s.dialect.stillKnown(ids, time.Now(), time.Now())
+		}
 		var save saving
 		for _, op := range ops[:n] {
 			c, _ := domain.NewWorkflow(def, domain.CreateParams{ID: op.WorkflowID, ExecutionID: op.ExecutionID, SubjectType: "User", SubjectID: "1"}, time.Now())

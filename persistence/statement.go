@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// statement is a piece of SQL that must affect a number of rows; anything else is a defect, and rolls back.
+// statement is a piece of SQL that must affect a number of rows, where that is not 0; anything else is a defect, and rolls
+// back.
 type statement struct {
 	query string
 	args  []any

@@ -94,25 +94,29 @@ func (d *dialect) lockBoth(joined, workflows string) string {
 		" WHERE w.id " + workflows + " ORDER BY w.id " + d.forUpdate)
 }
 
-// checkKnown locks workflows that are known, on PostgreSQL. It divides by zero unless none is locked by somebody
-// else and the database's clock is between two times: it has reached the last at which something was decided, and
-// is not a second after the first.
+// checkKnown is the text of stillKnown on PostgreSQL. Dividing by zero is how it fails.
 func (d *dialect) checkKnown() string {
 	return d.bind("SELECT 1 / (count(*) = ? AND clock_timestamp() >= ? AND clock_timestamp() < ?::timestamptz + interval '1 second')::int" +
 		" FROM (SELECT FROM " + workflowsTable + " AS w WHERE w.id = ANY (?::uuid[]) ORDER BY w.id " + d.forUpdateW + " " + d.skipLocked + ") AS locked")
 }
 
-// checkExpected divides by zero unless the database's clock has reached a time, not a second ago, and the newest
-// versions of types are these, on PostgreSQL.
+// checkKnownOf is the text of stillKnown for n workflows on MySQL, which takes them in the order of the primary key.
+func (d *dialect) checkKnownOf(n int) string {
+	return "SELECT " + unless("COUNT(*) = ? AND "+d.rowClock+" >= ? AND "+d.rowClock+" < ? + INTERVAL 1 SECOND") +
+		" FROM " + workflowsTable + " AS w WHERE w.id IN (" + marks(n) + ") " + d.forUpdateW + " " + d.skipLocked
+}
+
+// checkExpected is the text of asExpected on PostgreSQL.
 func (d *dialect) checkExpected() string {
 	return d.bind("SELECT 1 / (clock_timestamp() >= ? AND clock_timestamp() < ?::timestamptz + interval '1 second'" +
 		" AND NOT EXISTS (SELECT FROM unnest(?::text[], ?::bigint[]) AS v(type, version) WHERE v.version IS DISTINCT FROM" +
 		" (SELECT max(d.version) FROM " + definitionsTable + " AS d WHERE d.type = v.type)))::int")
 }
 
-// lockKnown locks n workflows that are known, passing over what is locked, and reads the clock, on MySQL.
-func (d *dialect) lockKnown(n int) string {
-	return "SELECT " + d.rowClock + " FROM " + workflowsTable + " AS w WHERE w.id IN (" + marks(n) + ") ORDER BY w.id " + d.forUpdateW + " " + d.skipLocked
+// checkExpectedOf is the text of asExpected for n types on MySQL.
+func (d *dialect) checkExpectedOf(n int) string {
+	return "SELECT " + unless(d.rowClock+" >= ? AND "+d.rowClock+" < ? + INTERVAL 1 SECOND"+
+		strings.Repeat(" AND (SELECT MAX(d.version) FROM "+definitionsTable+" AS d WHERE d.type = ?) <=> ?", n))
 }
 
 // openOf is the query of the open workflows without allow_multiple of subjects of a type, given how their ids

@@ -14,9 +14,8 @@ import (
 // rollbackTimeout bounds how long a transaction that failed may take to end.
 const rollbackTimeout = 2 * time.Second
 
-// transaction is one transaction of the write path. It begins with the first call; whoever does not commit
-// rolls back. All of them are on the driver's own connection. There are two: one for PostgreSQL in as few messages as can
-// be, and one of steps, on MySQL and SQLite.
+// transaction is one transaction of the write path, on the driver's own connection. It begins with the first call;
+// whoever does not commit rolls back.
 type transaction interface {
 	// query asks in order, and hands each row of an answer to who reads it.
 	query(ctx context.Context, questions ...question) error
@@ -47,25 +46,18 @@ var errGuard = errors.New("a row is not as it was read: something writes past th
 
 // transact gives run a transaction on a connection of its own.
 func (s *Store) transact(ctx context.Context, run func(transaction) error) error {
-	if s.dialect.pipeline {
-		return s.onConn(ctx, func(driverConn any) error {
-			if pg, ok := driverConn.(*stdlib.Conn); ok {
-				t := &pipeline{conn: pg.Conn(), fixed: s.dialect.text.fixed}
-				defer t.rollback()
-				return run(t)
-			}
-			return fmt.Errorf("the driver of PostgreSQL is %T", driverConn)
-		})
-	}
-	if s.dialect.oneFile {
-		return s.onConn(ctx, func(driverConn any) error {
-			t := &oneByOne{steps: &writing{writer: driverConn.(*writer), fixed: s.dialect.text.fixed}}
-			defer t.rollback()
-			return run(t)
-		})
-	}
 	return s.onConn(ctx, func(driverConn any) error {
-		t := &oneByOne{steps: &messages{conn: driverConn.(mysqlConn)}}
+		var t transaction
+		switch conn := driverConn.(type) {
+		case *stdlib.Conn:
+			t = &pipeline{conn: conn.Conn(), fixed: s.dialect.text.fixed}
+		case *writer:
+			t = &writing{writer: conn, fixed: s.dialect.text.fixed}
+		case mysqlConn: // a writer has its methods too
+			t = &messages{conn: conn}
+		default:
+			return fmt.Errorf("the database's driver is %T", driverConn)
+		}
 		defer t.rollback()
 		return run(t)
 	})
@@ -79,73 +71,6 @@ func (s *Store) onConn(ctx context.Context, use func(driverConn any) error) erro
 	}
 	defer conn.Close()
 	return conn.Raw(use)
-}
-
-// steps are what a transaction does one by one.
-type steps interface {
-	begin(ctx context.Context) error
-	ask(ctx context.Context, questions []question) error
-	// run runs statements, each of which must affect its rows.
-	run(ctx context.Context, statements []statement) error
-	commit(ctx context.Context) error
-	rollback()
-}
-
-// oneByOne is a transaction of steps.
-type oneByOne struct {
-	steps steps
-	begun bool
-}
-
-func (t *oneByOne) begin(ctx context.Context) error {
-	if t.begun {
-		return nil
-	}
-	if err := t.steps.begin(ctx); err != nil {
-		return err
-	}
-	t.begun = true
-	return nil
-}
-
-func (t *oneByOne) query(ctx context.Context, questions ...question) error {
-	if err := t.begin(ctx); err != nil {
-		return err
-	}
-	return t.steps.ask(ctx, questions)
-}
-
-func (t *oneByOne) exec(ctx context.Context, statements ...statement) error {
-	if err := savable(statements); err != nil {
-		return err
-	}
-	if err := t.begin(ctx); err != nil {
-		return err
-	}
-	return t.steps.run(ctx, statements)
-}
-
-func (t *oneByOne) commit(ctx context.Context, statements ...statement) error {
-	if err := t.exec(ctx, statements...); err != nil {
-		return err
-	}
-	err := t.steps.commit(ctx)
-	if err == nil {
-		t.begun = false
-		return nil
-	}
-	if faultOf(err) == faultAway {
-		return &commitError{err}
-	}
-	return err
-}
-
-// rollback ends what was not committed; after a failed commit there may be nothing left to roll back.
-func (t *oneByOne) rollback() {
-	if t.begun {
-		t.steps.rollback()
-		t.begun = false
-	}
 }
 
 // affected is an error unless these are the rows that the statement must affect.

@@ -62,16 +62,19 @@ func (w *writer) statement(text string) (driver.Stmt, error) {
 	return st, nil
 }
 
-// writing are the steps of a transaction of a writer. A context calls off the wait for the writer, but nothing within a
-// transaction: that takes a moment, or the busy_timeout at most, and the driver would have a goroutine watch over
-// the context of each call.
+// writing is a transaction of a writer. A context calls off the wait for the writer, but nothing within a transaction:
+// that takes a moment, or the busy_timeout at most, and the driver would have a goroutine watch over the context of each
+// call.
 type writing struct {
 	writer *writer
 	fixed  map[string]bool
-	tx     driver.Tx
+	tx     driver.Tx // nil: it has not begun
 }
 
 func (w *writing) begin(ctx context.Context) (err error) {
+	if w.tx != nil {
+		return nil
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -79,20 +82,19 @@ func (w *writing) begin(ctx context.Context) (err error) {
 	return err
 }
 
-func (w *writing) commit(context.Context) error { return w.tx.Commit() }
-
-func (w *writing) rollback() { _ = w.tx.Rollback() }
-
-func (w *writing) ask(_ context.Context, questions []question) error {
+func (w *writing) query(ctx context.Context, questions ...question) error {
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
 	for _, q := range questions {
-		if err := w.askOne(q); err != nil {
+		if err := w.ask(q); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *writing) askOne(q question) error {
+func (w *writing) ask(q question) error {
 	args, err := named(q.args)
 	if err != nil {
 		return err
@@ -114,7 +116,13 @@ func (w *writing) askOne(q question) error {
 	return q.takeAll(rows)
 }
 
-func (w *writing) run(_ context.Context, statements []statement) error {
+func (w *writing) exec(ctx context.Context, statements ...statement) error {
+	if err := savable(statements); err != nil {
+		return err
+	}
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
 	for _, st := range statements {
 		args, err := named(st.args)
 		if err != nil {
@@ -137,6 +145,29 @@ func (w *writing) run(_ context.Context, statements []statement) error {
 		}
 	}
 	return nil
+}
+
+func (w *writing) commit(ctx context.Context, statements ...statement) error {
+	if err := w.exec(ctx, statements...); err != nil {
+		return err
+	}
+	err := w.tx.Commit()
+	if err == nil {
+		w.tx = nil
+		return nil
+	}
+	if faultOf(err) == faultAway {
+		return &commitError{err}
+	}
+	return err
+}
+
+// rollback ends what was not committed; after a failed commit there may be nothing left to roll back.
+func (w *writing) rollback() {
+	if w.tx != nil {
+		_ = w.tx.Rollback()
+		w.tx = nil
+	}
 }
 
 // named gives arguments the form in which a driver takes them.

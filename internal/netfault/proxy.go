@@ -119,7 +119,6 @@ func (p *Proxy) serve(client net.Conn) {
 	p.track(client, server)
 	defer p.forget(client, server)
 
-	var lost sync.Once
 	loseReply := make(chan struct{})
 	done := make(chan struct{})
 	go func() {
@@ -127,11 +126,12 @@ func (p *Proxy) serve(client net.Conn) {
 		p.copy(client, server, func([]byte) bool {
 			select {
 			case <-loseReply:
-				return false // the server has answered the COMMIT; nobody will know
+				return false
 			default:
 				return true
 			}
 		})
+		_, _ = io.Copy(io.Discard, server) // to the end of what nobody will know
 		_ = client.Close()
 	}()
 	p.copy(server, client, func(data []byte) bool {
@@ -139,7 +139,10 @@ func (p *Proxy) serve(client net.Conn) {
 		case LoseRequest:
 			return false
 		case LoseReply:
-			lost.Do(func() { close(loseReply) })
+			close(loseReply)
+			_, _ = server.Write(data)
+			_ = server.(*net.TCPConn).CloseWrite() // the server does what it was told, and then ends
+			return false
 		}
 		return true
 	})

@@ -94,9 +94,8 @@ func (c *contract) checkBody(op *operation, w http.ResponseWriter, r *http.Reque
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
-	tooLarge := &domain.Error{Code: domain.CodeBodyTooLarge, Detail: fmt.Sprintf("The body is larger than %d MiB.", most>>20)}
 	if r.ContentLength > most {
-		return nil, tooLarge
+		return nil, tooLarge(most)
 	}
 	var buffer bytes.Buffer
 	if r.ContentLength > 0 {
@@ -106,11 +105,15 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	var limit *http.MaxBytesError
 	switch {
 	case errors.As(err, &limit):
-		return nil, tooLarge
+		return nil, tooLarge(most)
 	case err != nil:
 		return nil, &domain.Error{Code: domain.CodeUnreadableBody, Detail: "The body did not arrive whole.", Cause: err}
 	}
 	return buffer.Bytes(), nil
+}
+
+func tooLarge(most int64) error {
+	return domain.Errorf(domain.CodeBodyTooLarge, "The body is larger than %d MiB.", most>>20)
 }
 
 // checkMediaType gives the media type of the body. It refuses one that the operation does not read, and a body

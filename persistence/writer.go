@@ -71,14 +71,17 @@ type writing struct {
 	tx     driver.Tx // nil: it has not begun
 }
 
-func (w *writing) begin(ctx context.Context) (err error) {
+func (w *writing) begin(ctx context.Context) error {
 	if w.tx != nil {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	w.tx, err = w.writer.BeginTx(context.Background(), driver.TxOptions{})
+	tx, err := w.writer.BeginTx(context.Background(), driver.TxOptions{})
+	if err == nil {
+		w.tx = tx
+	}
 	return err
 }
 

@@ -11,7 +11,10 @@ const (
 	maxBatch      = 128 // decisions that share one commit
 	commitTimeout = 30 * time.Second
 	heldUp        = 100 * time.Millisecond // after which a commit keeps the next one waiting no longer
-	crowd         = 32                     // so many waiting set out beside the commit on its way
+
+	// So many waiting set out beside the commit on its way. Creates share no rows, and clients wait for each.
+	decisionCrowd = 32
+	createCrowd   = 8
 )
 
 // committer gathers decisions of one kind, or creates, into common transactions. It never waits for company: one
@@ -22,6 +25,7 @@ type committer[O, R any] struct {
 	base  context.Context // of the commits; they end with it
 	apply func(ctx context.Context, ops []O, done func(i int, result R))
 	told  func(decisions int)
+	crowd int
 
 	mu      sync.Mutex
 	running int // commits on their way
@@ -35,8 +39,8 @@ type pending[O, R any] struct {
 	done   chan struct{}
 }
 
-func newCommitter[O, R any](apply func(context.Context, []O, func(int, R)), told func(int)) *committer[O, R] {
-	return &committer[O, R]{base: context.Background(), apply: apply, told: told}
+func newCommitter[O, R any](apply func(context.Context, []O, func(int, R)), told func(int), crowd int) *committer[O, R] {
+	return &committer[O, R]{base: context.Background(), apply: apply, told: told, crowd: crowd}
 }
 
 // do applies one decision and gives its result. It cannot be called off, since the caller could not know
@@ -61,7 +65,7 @@ func (c *committer[O, R]) do(op O) R {
 // commit is.
 func (c *committer[O, R]) depart() []*pending[O, R] {
 	n := min(len(c.waiting), maxBatch)
-	if n == 0 || c.running > 1 || c.running == 1 && n < crowd {
+	if n == 0 || c.running > 1 || c.running == 1 && n < c.crowd {
 		return nil
 	}
 	c.running++

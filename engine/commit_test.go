@@ -28,7 +28,7 @@ func newGate() *gate {
 		for i, op := range ops {
 			done(i, 10*op)
 		}
-	}, func(int) {})
+	}, func(int) {}, decisionCrowd)
 	return g
 }
 
@@ -91,6 +91,7 @@ func TestACrowdSetsOutBesideTheCommitOnItsWay(t *testing.T) {
 				g.give(t, op)
 			}
 		}
+		crowd := g.crowd
 		bring(0, crowd)
 		g.want(t, []int{0})
 		bring(crowd, 1)

@@ -183,7 +183,7 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: c.canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
 	}
 	e.Observer.Changed(&c.made, result.Now)
-	if c.start.hand(c.plan, result.Result) {
+	if c.start.hand(result.Result) {
 		runtime.Gosched() // the delivery sets out on this thread, and what is left here waits for another
 	} else {
 		e.announce(c.plan, result.Result)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/genevadrive/genevadrive/domain"
@@ -15,26 +16,47 @@ import (
 // maxChain is how long a worker goes on with one undelayed chain of steps while others wait for its slot.
 const maxChain = time.Second
 
-// claimed is a step execution that this server owns, as the claim left it.
+// claimed is a step execution that this server owns, or will once the commit of its claim is through, as the claim
+// leaves it.
 type claimed struct {
 	plan      *plan
-	step      *domain.Step // nil: the definition does not have it
+	step      *domain.Step
 	workflow  domain.Workflow
 	execution domain.Execution
 	known     *persistence.Known // both, for the settle; nil: it reads them
 	speedrun  *speedrun          // nil: a worker performs it
 	decided   time.Time          // by this server's clock
+	delivery  func() delivery    // of the step
 
 	traceparent string // of its deliveries
 	late        time.Duration
 	took        time.Duration // once it has run
 }
 
-// newClaimed is the execution that a commit has left claimed, as was decided then.
-func newClaimed(p *plan, committed persistence.Result, decided time.Time) *claimed {
-	w, x := committed.Change.Workflow, committed.Change.Current()
+// claiming is the execution that a change claims which is about to be committed. Its delivery is put together in the
+// meantime (docs/decisions/0081); one that comes after a hook is not, since it bears the time at which that was done.
+func (e *Engine) claiming(p *plan, change domain.Change) *claimed {
+	w, x := change.Workflow, change.Current()
 	step, _, _ := p.Step(x.StepName)
-	return &claimed{plan: p, step: step, workflow: w, execution: *x, known: committed.Known(), traceparent: w.Traceparent, decided: decided}
+	c := &claimed{plan: p, step: step, workflow: w, execution: *x, decided: e.Now()}
+	c.delivery = sync.OnceValue(func() delivery {
+		return e.prepare(context.Background(), c, &step.Webhook, e.stepMessage(c))
+	})
+	if step.Hook == nil {
+		go c.delivery()
+	}
+	return c
+}
+
+// by is the execution once its claim is committed.
+func (c *claimed) by(committed persistence.Result) *claimed {
+	c.known = committed.Known()
+	return c
+}
+
+// claim names what is to be undone if the execution is not performed.
+func (c *claimed) claim() persistence.Lost {
+	return persistence.Lost{ExecutionID: c.execution.ID, WorkflowID: c.workflow.ID, Fence: c.execution.Fence}
 }
 
 // budget is the timeout of this attempt, hook and POST together, as it was when it was claimed.
@@ -113,7 +135,8 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 		return nil
 	}
 	var p *plan
-	var written, decided time.Time // the row, last; this claim
+	var c *claimed
+	var written time.Time // the row, last
 	params := domain.ClaimParams{Fence: e.NewFence(), Hurry: by != nil}
 	known, _ := item.Known.(*persistence.Known)
 	op := persistence.Op{WorkflowID: item.WorkflowID, ExecutionID: item.ExecutionID, Known: known,
@@ -137,7 +160,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 			if !live {
 				return domain.Change{}, domain.ErrNotClaimable
 			}
-			params.Server, params.Budget, written, decided = server, terms.budget, row.Workflow.UpdatedAt, e.Now()
+			params.Server, params.Budget, written = server, terms.budget, row.Workflow.UpdatedAt
 			claim, err := domain.Claim(row.Workflow, *row.Execution, params, now)
 			switch {
 			case err != nil:
@@ -147,6 +170,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 			case terms.moved(item) && by == nil:
 				return domain.Change{}, otherLane{terms.maxInFlight}
 			}
+			c = e.claiming(p, claim)
 			return claim, nil
 		}}
 	result := e.decide(ctx, op)
@@ -158,9 +182,8 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 			e.moved(slog.LevelWarn, "step not performed", result)
 			return nil
 		}
-		c := newClaimed(p, result, decided)
 		c.late = lateness(&c.execution, written)
-		return c
+		return c.by(result)
 	case errors.As(result.Err, &early):
 		item.Due = e.Now().Add(early.Remaining)
 		e.Ready.Offer(item)
@@ -193,8 +216,7 @@ func stepMissing(p *plan, name string) domain.ExecutionError {
 func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, mayContinue func(*domain.Execution) bool) *claimed {
 	params := domain.SettleParams{Fence: c.execution.Fence, NextID: e.NewID(), Jitter: e.Jitter()}
 	following := domain.ClaimParams{Fence: e.NewFence(), Hurry: c.speedrun != nil}
-	var continued *domain.Execution // the claim of the next step, if a commit of it was ever tried
-	var decided time.Time           // that
+	var continued *claimed // the next step, if a commit of its claim was ever tried
 	op := persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID, Known: c.known,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			change, err := domain.Settle(c.plan.Definition, row.Workflow, *row.Execution, result, params, now)
@@ -213,7 +235,7 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 			if !ok {
 				return e.stamp(change, now), nil
 			}
-			continued, decided = change.Current(), e.Now()
+			continued = e.claiming(c.plan, change)
 			return change, nil
 		}}
 	saved := e.save(ctx, c, op)
@@ -228,12 +250,12 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 		} else {
 			e.attempted(c, result, saved) // Stop, which waits for the others, does not wait for speedruns
 		}
-		return newClaimed(c.plan, saved, decided)
+		return continued.by(saved)
 	}
 	e.attempted(c, result, saved)
 	if saved.Err != nil {
 		if continued != nil {
-			e.strays.add(persistence.Lost{ExecutionID: continued.ID, WorkflowID: c.workflow.ID, Fence: following.Fence})
+			e.strays.add(continued.claim())
 		}
 		return nil
 	}
@@ -250,7 +272,7 @@ func unsavable(r domain.Result, cause error) domain.Result {
 
 // handBack gives a claimed execution back, claimable by any server at once.
 func (e *Engine) handBack(c *claimed) {
-	claim := persistence.Lost{ExecutionID: c.execution.ID, WorkflowID: c.workflow.ID, Fence: c.execution.Fence}
+	claim := c.claim()
 	if err := e.release(context.Background(), claim); err != nil {
 		// Nothing is lost: it is tried again, or the lease of this server ends and another one takes the row over.
 		if errors.Is(err, persistence.ErrUnavailable) {

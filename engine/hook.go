@@ -18,7 +18,7 @@ func (e *Engine) hook(ctx context.Context, c *claimed) (decided *domain.Result, 
 		ctx, cancel = context.WithTimeout(ctx, to.Timeout)
 		defer cancel()
 	}
-	result, aborted := e.post(ctx, c, to, hookMessage(c))
+	result, aborted := e.post(ctx, c, e.prepare(ctx, c, to, hookMessage(c)))
 	if aborted {
 		return nil, true
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -20,6 +21,7 @@ import (
 	"github.com/genevadrive/genevadrive/internal/dbfault"
 	"github.com/genevadrive/genevadrive/persistence"
 	"github.com/genevadrive/genevadrive/queue"
+	"github.com/genevadrive/genevadrive/webhook"
 )
 
 // modelDefinitions are the types that the model makes workflows of.
@@ -144,8 +146,8 @@ func (m *modelRun) newServer() *modelServer {
 		Store: m.db.store, Role: engine.RoleAll, Name: "model", Concurrency: 1, Queues: modelQueues,
 		PublicURL: publicURL, CallbackKey: modelKey,
 		Ready:    queue.NewReadyList(queue.Config{Now: m.now, Horizon: 1}),
-		Doorbell: modelBell{m},
-		Now:      m.now, NewID: m.id, Jitter: func() float64 { return 0.5 },
+		Doorbell: modelBell{m}, Webhooks: webhook.New(webhook.Config{Guard: webhook.NewGuard(nil), Now: m.now}),
+		Now: m.now, NewID: m.id, Jitter: func() float64 { return 0.5 },
 		NewFence: func() domain.Fence { return domain.Fence(m.id().String()) },
 		Logger:   slog.New(onLog{told: m.logged}),
 	})
@@ -203,6 +205,7 @@ func (m *modelRun) judge(call dbfault.Call) dbfault.Verdict {
 func (m *modelRun) step(s *modelServer, do func()) (sound bool) {
 	m.busy = s
 	do()
+	synctest.Wait() // for the deliveries that are put together meanwhile
 	m.busy = nil
 	f := m.fault
 	sound = f == nil || !f.struck

@@ -84,7 +84,7 @@ func (e *Engine) run(ctx context.Context, c *claimed) (result domain.Result, abo
 	case decided != nil:
 		return *decided, false
 	}
-	result, aborted = e.post(ctx, c, &c.step.Webhook, e.stepMessage(c))
+	result, aborted = e.post(ctx, c, c.delivery())
 	if result.Later && !e.takesCallbacks(c.step) {
 		result = failed(domain.ErrUnexpected202, "The receiver answered 202, but "+e.whyNoCallback(c.step)+", so no later answer could be taken.",
 			webhook.Result{Status: result.Status, Duration: time.Duration(result.DurationMS) * time.Millisecond}, false)
@@ -92,21 +92,36 @@ func (e *Engine) run(ctx context.Context, c *claimed) (result domain.Result, abo
 	return result, aborted
 }
 
-// post makes one delivery of a claim, of the step or its hook, and reads what comes back.
-func (e *Engine) post(ctx context.Context, c *claimed, to *domain.Webhook, m message) (result domain.Result, aborted bool) {
+// delivery is one of a claim, of the step or its hook, or the result that takes the place of one that cannot be made.
+type delivery struct {
+	request webhook.Request
+	instead *domain.Result
+}
+
+// prepare puts a delivery together.
+func (e *Engine) prepare(ctx context.Context, c *claimed, to *domain.Webhook, m message) delivery {
 	body, err := e.payload(c, m)
 	if err != nil {
-		return failed(domain.ErrInvalidAnswer, "The delivery could not be written: "+err.Error(), webhook.Result{}, false), false
+		result := failed(domain.ErrInvalidAnswer, "The delivery could not be written: "+err.Error(), webhook.Result{}, false)
+		return delivery{instead: &result}
 	}
 	target, missing := e.target(ctx, to)
 	if missing != nil {
-		return domain.Result{Failure: &domain.Failure{ExecutionError: *missing, Retryable: missing.Code != domain.ErrEndpointMissing}}, false
+		return delivery{instead: &domain.Result{Failure: &domain.Failure{ExecutionError: *missing, Retryable: missing.Code != domain.ErrEndpointMissing}}}
 	}
-	delivered := e.Webhooks.Deliver(ctx, webhook.Delivery{
+	return delivery{request: e.Webhooks.Prepare(webhook.Delivery{
 		URL: target.url, Headers: target.headers, Secrets: target.secrets,
-		ID: m.id, WorkflowID: c.workflow.ID.String(), Step: c.step.Name, Attempt: c.execution.Attempt,
-		Traceparent: c.traceparent, Body: body,
-	})
+		ID: m.id, WorkflowID: c.workflow.ID.String(), Step: c.step.Name, Attempt: c.execution.Attempt, Body: body,
+	})}
+}
+
+// post makes a delivery and reads what comes back.
+func (e *Engine) post(ctx context.Context, c *claimed, d delivery) (result domain.Result, aborted bool) {
+	if d.instead != nil {
+		return *d.instead, false
+	}
+	d.request.Traceparent = c.traceparent
+	delivered := e.Webhooks.Send(ctx, d.request)
 	if delivered.Err != nil && delivered.Err.Code == webhook.CodeCanceled {
 		return domain.Result{}, true
 	}

@@ -15,9 +15,8 @@ import (
 type start struct {
 	e      *Engine
 	params domain.ClaimParams
-	slot   *queue.Slot       // nil: none is reserved
-	tried  *domain.Execution // as it was claimed last; nil: never
-	at     time.Time         // then
+	slot   *queue.Slot // nil: none is reserved
+	tried  *claimed    // what the claim that was decided last will own; nil: none was
 }
 
 func (e *Engine) newStart() *start {
@@ -46,19 +45,19 @@ func (s *start) claim(p *plan, made domain.Change, now time.Time) domain.Change 
 		return made
 	}
 	s.params.Server, s.params.Budget = server, terms.budget
-	claimed, ok := made.ThenClaim(s.params, now)
+	change, ok := made.ThenClaim(s.params, now)
 	if ok {
-		s.tried, s.at = claimed.Next, s.e.Now()
+		s.tried = s.e.claiming(p, change)
 	}
-	return claimed
+	return change
 }
 
 // hand lets a worker perform the step, if the committed change has claimed it.
-func (s *start) hand(p *plan, committed persistence.Result) bool {
+func (s *start) hand(committed persistence.Result) bool {
 	if next := committed.Change.Next; s == nil || next == nil || next.State != domain.ExecutionExecuting {
 		return false
 	}
-	c := newClaimed(p, committed, s.at)
+	c := s.tried.by(committed)
 	if s.slot != nil && s.slot.Hand(c) {
 		s.slot = nil
 	} else {
@@ -70,7 +69,7 @@ func (s *start) hand(p *plan, committed persistence.Result) bool {
 // lost takes note of a claim of which nobody knows whether it was committed.
 func (s *start) lost(err error) {
 	if s != nil && s.tried != nil && errors.Is(err, persistence.ErrUnavailable) {
-		s.e.strays.add(persistence.Lost{ExecutionID: s.tried.ID, WorkflowID: s.tried.WorkflowID, Fence: s.params.Fence})
+		s.e.strays.add(s.tried.claim())
 	}
 }
 

@@ -3,8 +3,10 @@ package persistence
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -88,5 +90,67 @@ func expectWalk(t *testing.T, s *Store, what string, q *bun.SelectQuery, index s
 	sorts := strings.Contains(text, "TEMP B-TREE") || strings.Contains(text, "Sort") || strings.Contains(text, "filesort")
 	if !strings.Contains(text, index) || sorts && !sorted {
 		t.Errorf("%s: the plan is\n%s\nof %s, without a walk along %s", what, text, q, index)
+	}
+}
+
+// TestWhatCreatesAskIsIndexed has many versions of definitions and many open workflows that statistics know nothing of:
+// what creates read of them, or check with their commit, is found by the indexes that keep both unique.
+func TestWhatCreatesAskIsIndexed(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *Store) {
+		stale(t, s)
+		backlog(t, s, chain("one"))
+		types := manyVersions(t, s)
+		named := map[string]string{"mysql": "key="}[s.Dialect()]
+		for _, n := range []int{1, len(types)} {
+			newest, subjects := newestVersions{}, []oneActive{}
+			for _, typ := range types[:n] {
+				newest[typ] = manyPerType
+				subjects = append(subjects, oneActive{"Chain", "User", typ})
+			}
+			query, args := s.newestOf(types[:n])
+			expectIndex(t, s, statement{query: query, args: args}, primary(s, definitionsTable))
+			if !s.dialect.oneFile {
+				expectIndex(t, s, s.dialect.asExpected(time.Now(), newest), primary(s, definitionsTable), "Select tables optimized away")
+			}
+			for _, q := range s.openOf(subjects, nil) {
+				expectIndex(t, s, statement{query: q.query, args: q.args}, named+workflowsTable+"_one_active", named+workflowsTable+"_subject")
+			}
+		}
+	})
+}
+
+const manyPerType = 50
+
+// manyVersions makes many versions of each of some types.
+func manyVersions(t *testing.T, s *Store) (types []string) {
+	t.Helper()
+	insert := s.dialect.bind("INSERT INTO " + definitionsTable + " (type, version, format, content, source, hash, created_at) VALUES (?, ?, 1, '', '', '', ?)")
+	var rows []statement
+	for i := range 60 {
+		types = append(types, fmt.Sprintf("Type%d", i))
+		for version := range manyPerType {
+			rows = append(rows, statement{query: insert, args: []any{types[i], version + 1, time.Now()}, rows: 1})
+		}
+	}
+	ctx := context.Background()
+	if err := s.transact(ctx, func(tx transaction) error { return tx.commit(ctx, rows...) }); err != nil {
+		t.Fatal(err)
+	}
+	return types
+}
+
+func primary(s *Store, table string) string {
+	return map[string]string{"postgres": table + "_pkey", "mysql": "key=PRIMARY", "sqlite": "sqlite_autoindex_" + table}[s.Dialect()]
+}
+
+// expectIndex looks in the plan of a statement for one of the indexes, or for what MySQL says when it has asked it while it
+// planned, and for nothing that walks through a table.
+func expectIndex(t *testing.T, s *Store, st statement, indexes ...string) {
+	t.Helper()
+	text := strings.Join(explainPlan(t, s, st), "\n")
+	contains := func(part string) bool { return strings.Contains(text, part) }
+	walks := []string{"Seq Scan on geneva", "detail=SCAN", "type=ALL", "type=index "}
+	if !slices.ContainsFunc(indexes, contains) || slices.ContainsFunc(walks, contains) {
+		t.Errorf("the plan is\n%s\nof %s, without a look into one of %q", text, st.query, indexes)
 	}
 }

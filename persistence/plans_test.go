@@ -141,7 +141,7 @@ const maxExplained = 128
 func stale(t *testing.T, s *Store) {
 	t.Helper()
 	analyze := map[string]string{"postgres": "ANALYZE %s", "mysql": "ANALYZE TABLE %s", "sqlite": "ANALYZE %s"}
-	for _, table := range []string{workflowsTable, executionsTable} {
+	for _, table := range []string{definitionsTable, workflowsTable, executionsTable} {
 		queries := []string{fmt.Sprintf(analyze[s.Dialect()], table)}
 		switch s.Dialect() {
 		case "postgres":

@@ -50,7 +50,7 @@ type Delivery struct {
 	Step        string
 	Attempt     int
 	Traceparent string // "" sends none
-	Body        []byte // JSON; must not change until Deliver has returned and its context has ended
+	Body        []byte // JSON; must not change until it was sent and the context of that has ended
 	Secrets     []Secret
 }
 
@@ -65,17 +65,30 @@ type Result struct {
 	Err        *DeliveryError
 }
 
-// Deliver sends d once and never again, follows no redirect, and takes no longer than ctx allows, reading
+// Request is a delivery that is ready to be sent, once. It is signed with the time at which it was made ready.
+type Request struct {
+	Traceparent string // that of the delivery, unless it is changed
+
+	http    *http.Request
+	refused *DeliveryError // why it cannot be sent; nil: it can
+}
+
+// Deliver makes d ready and sends it; see Send.
+func (c *Client) Deliver(ctx context.Context, d Delivery) Result { return c.Send(ctx, c.Prepare(d)) }
+
+// Send sends a request once and never again, follows no redirect, and takes no longer than ctx allows, reading
 // the response included. Errors are in Result.Err; see DeliveryError for the codes.
-func (c *Client) Deliver(ctx context.Context, d Delivery) Result {
-	start := c.now()
-	req, refused := c.request(ctx, &d, start)
-	if refused != nil {
-		return Result{Err: refused}
+func (c *Client) Send(ctx context.Context, r Request) Result {
+	if r.refused != nil {
+		return Result{Err: r.refused}
 	}
+	if r.Traceparent != "" {
+		r.http.Header["Traceparent"] = []string{r.Traceparent}
+	}
+	start := c.now()
 	// The transport itself rather than an http.Client: that would add redirects, cookies and credentials
 	// from the URL, which are not wanted.
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.transport.RoundTrip(r.http.WithContext(ctx))
 	if err != nil {
 		took := c.now().Sub(start)
 		return Result{Duration: took, Err: classify(ctx, err, took)}
@@ -85,26 +98,27 @@ func (c *Client) Deliver(ctx context.Context, d Delivery) Result {
 	return result
 }
 
-func (c *Client) request(ctx context.Context, d *Delivery, now time.Time) (*http.Request, *DeliveryError) {
+// Prepare makes a delivery ready. What cannot be sent, Send refuses.
+func (c *Client) Prepare(d Delivery) Request {
 	target, err := url.Parse(d.URL)
 	if err != nil || target.Hostname() == "" || (target.Scheme != "http" && target.Scheme != "https") {
-		return nil, errBadURL
+		return Request{refused: errBadURL}
 	}
 	if target.User != nil {
-		return nil, errUserInfo
+		return Request{refused: errUserInfo}
 	}
 	// No GetBody: with it the transport may send the body a second time by itself.
 	req := &http.Request{
 		Method: http.MethodPost, URL: target, Host: target.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header:        c.header(d, now),
+		Header:        c.header(&d, c.now()),
 		Body:          http.NoBody,
 		ContentLength: int64(len(d.Body)),
 	}
 	if len(d.Body) > 0 {
 		req.Body = io.NopCloser(bytes.NewReader(d.Body))
 	}
-	return req.WithContext(ctx), nil
+	return Request{Traceparent: d.Traceparent, http: req}
 }
 
 func (c *Client) receive(ctx context.Context, resp *http.Response, start time.Time) Result {

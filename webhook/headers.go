@@ -27,7 +27,7 @@ func ReservedHeader(name string) bool {
 
 var jsonContentType = []string{"application/json"}
 
-// header makes the header set of a delivery (DESIGN section 5). Keys are written canonically, values share
+// header makes the header set of a delivery but for the traceparent (DESIGN section 5). Keys are written canonically, values share
 // one array: this runs for every delivery.
 func (c *Client) header(d *Delivery, now time.Time) http.Header {
 	h := make(http.Header, 10+len(d.Headers))
@@ -43,7 +43,6 @@ func (c *Client) header(d *Delivery, now time.Time) http.Header {
 		d.Step,
 		strconv.Itoa(d.Attempt),
 		Sign(d.ID, now, d.Body, d.Secrets...),
-		d.Traceparent,
 	}
 	h["Webhook-Id"] = values[0:1:1]
 	h["Webhook-Timestamp"] = values[1:2:2]
@@ -52,9 +51,6 @@ func (c *Client) header(d *Delivery, now time.Time) http.Header {
 	h["Genevadrive-Attempt"] = values[4:5:5]
 	if values[5] != "" {
 		h["Webhook-Signature"] = values[5:6:6]
-	}
-	if d.Traceparent != "" {
-		h["Traceparent"] = values[6:7:7]
 	}
 	h["User-Agent"] = c.userAgent
 	h["Content-Type"] = jsonContentType

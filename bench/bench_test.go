@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -97,6 +99,31 @@ func TestNumberedRowsAreThoseOfBothDatabases(t *testing.T) {
 			if text := numbered(kind, "INSERT ", query, 1, 9); strings.ContainsAny(text, "{}") && !strings.Contains(text, `{"plan"`) {
 				t.Errorf("%s: a word is left in %s", kind, text)
 			}
+		}
+	}
+}
+
+// TestAReportKeepsWhatIsWrittenByHand writes a report in the place of an older one.
+func TestAReportKeepsWhatIsWrittenByHand(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "performance.md")
+	const why = byHand + "\nThe disk.\n"
+	for _, before := range []string{"", "# Performance\n\n| old | 1 |\n" + why} {
+		if before != "" {
+			if err := os.WriteFile(path, []byte(before), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := report{notes: []string{"a new note"}}
+		if err := r.save(path, shortSize); err != nil {
+			t.Fatal(err)
+		}
+		after, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, kept := string(after), before != ""
+		if !strings.Contains(text, "a new note") || strings.Contains(text, "old") || strings.HasSuffix(text, why) != kept {
+			t.Errorf("in the place of %q stands\n%s", before, text)
 		}
 	}
 }

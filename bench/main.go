@@ -89,6 +89,7 @@ type bench struct {
 // size is how much a run does.
 type size struct {
 	rounds    int
+	latencies int           // rounds of latency, which scatter more
 	workflows int           // of a round of throughput, three steps each
 	chains    int           // of a round of latency
 	creates   int           // of a round of creates
@@ -99,8 +100,8 @@ type size struct {
 }
 
 var (
-	fullSize  = size{rounds: 5, workflows: 2000, chains: 200, creates: 2000, single: 100, burst: 10_000, sleeping: 1_000_000, idle: 10 * time.Second}
-	shortSize = size{rounds: 3, workflows: 500, chains: 40, creates: 1000, single: 10, burst: 3000, sleeping: 50_000, idle: 2 * time.Second}
+	fullSize  = size{rounds: 5, latencies: 9, workflows: 2000, chains: 200, creates: 2000, single: 100, burst: 10_000, sleeping: 1_000_000, idle: 10 * time.Second}
+	shortSize = size{rounds: 3, latencies: 3, workflows: 500, chains: 40, creates: 1000, single: 10, burst: 3000, sleeping: 50_000, idle: 2 * time.Second}
 )
 
 // group measures some rows.

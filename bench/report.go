@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"regexp"
@@ -152,14 +155,21 @@ func redisSettings(ctx context.Context, url string) string {
 	return fmt.Sprintf("appendonly=%s, appendfsync=%s", values["appendonly"], values["appendfsync"])
 }
 
-// save writes docs/performance.md.
+// byHand is the heading of what people write below the figures.
+const byHand = "\n## What stands in the way\n"
+
+// save writes docs/performance.md, and keeps what people have written there.
 func (r *report) save(path string, size size) error {
-	file, err := os.Create(path)
-	if err != nil {
+	before, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	r.write(file, size)
-	return file.Close()
+	var report bytes.Buffer
+	r.write(&report, size)
+	if _, kept, ok := strings.Cut(string(before), byHand); ok {
+		report.WriteString(byHand + kept)
+	}
+	return os.WriteFile(path, report.Bytes(), 0o644)
 }
 
 func (r *report) write(w io.Writer, size size) {
@@ -173,8 +183,8 @@ func (r *report) write(w io.Writer, size size) {
 	fmt.Fprintf(w, "\nThe service: `GENEVADRIVE_CONCURRENCY=%d` and `max_in_flight: %d`, the defaults (only where a row says so they are others), the default\n"+
 		"queues, one API key, contract validation, metrics and log as they come, the log to a file. PostgreSQL, MariaDB and the floor get\n"+
 		"nothing that the other side does not get.\n\n", concurrency, maxInFlight)
-	fmt.Fprintf(w, "A round of throughput is %d workflows of %d steps; medians of %d rounds, floor and service in turn, after one to warm up;\nit is half of that beside a backlog or history, on MariaDB and where a row names connections. Latency is that of about one chain at a time.\n\n",
-		size.workflows, chainSteps, size.rounds)
+	fmt.Fprintf(w, "A round of throughput is %d workflows of %d steps; medians of %d rounds, floor and service in turn, after one to warm up;\nit is half of that beside a backlog or history, on MariaDB and where a row names connections. Latency is that of about one chain at a time, in %d rounds of %d.\n\n",
+		size.workflows, chainSteps, size.rounds, size.latencies, size.chains)
 	fmt.Fprintf(w, "| what | on | floor | service | ratio | target | |\n|---|---|---|---|---|---|---|\n")
 	for _, x := range r.rows {
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s |\n", cell(x.name), x.title, x.floor, cell(x.product), x.ratio, x.target, x.verdict)

@@ -214,7 +214,7 @@ func (f *floor) latency(s *system) (latency, error) {
 
 func (s *system) latencyRows(f *floor) error {
 	var floors, ours []latency
-	for range s.bench.rounds {
+	for range s.bench.latencies {
 		theirs, err := f.latency(s)
 		if err != nil {
 			return err

@@ -262,7 +262,11 @@ func (c *creations) ground(ctx context.Context, t transaction) (g ground, checks
 			return g, []statement{check}, nil
 		}
 	}
-	g, err = c.store.lookAround(ctx, t, c.ops, c.subjects())
+	subjects := c.subjects()
+	if c.store.dialect.oneFile && !c.reads && c.store.goAhead(c.ops) {
+		subjects = nil
+	}
+	g, err = c.store.lookAround(ctx, t, c.ops, subjects)
 	return g, nil, err
 }
 

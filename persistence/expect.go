@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// expectation is what creates are decided on without a question, but on SQLite: the clock as it must be by now, and the
-// versions that the ops take for the newest. Whether that held is checked in the message that commits
-// (docs/decisions/0059).
+// expectation is what creates are decided on without a question: that nothing is in the way of them, and, but on SQLite,
+// the clock as it must be by now and the versions that the ops take for the newest. Whether that held is checked with
+// the commit (docs/decisions/0059).
 type expectation struct {
 	clock     estimate
 	contested atomic.Int32 // so many more common transactions look first at what is in the way of them
@@ -61,17 +61,13 @@ func (e *estimate) forget() {
 // commit: it fails with errGuard unless all was so. ok is false where creates have to read.
 func (s *Store) expect(ops []CreateOp) (g ground, check statement, ok bool) {
 	now, known := s.expected.clock.tell(s.now())
-	if s.dialect.oneFile || !known {
-		return g, check, false
-	}
-	if len(ops) > 1 && s.expected.contested.Load() > 0 {
-		s.expected.contested.Add(-1)
+	if s.dialect.oneFile || !known || !s.goAhead(ops) {
 		return g, check, false
 	}
 	g = ground{now: now, newest: newestVersions{}}
 	for i := range ops {
 		op := &ops[i]
-		if op.Key != nil || op.Version != nil {
+		if op.Version != nil {
 			return g, check, false
 		}
 		if v := op.Newest; v != nil {
@@ -82,6 +78,21 @@ func (s *Store) expect(ops []CreateOp) (g ground, check statement, ok bool) {
 		}
 	}
 	return g, s.dialect.asExpected(now, g.newest), true
+}
+
+// goAhead tells whether creates do without a look at what is in the way of them: the unique index tells, which costs
+// those that something is in the way of a second run.
+func (s *Store) goAhead(ops []CreateOp) bool {
+	if len(ops) > 1 && s.expected.contested.Load() > 0 {
+		s.expected.contested.Add(-1)
+		return false
+	}
+	for i := range ops {
+		if ops[i].Key != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // asExpected fails with errGuard unless the database's clock has reached a time, not a second ago, and these are the newest

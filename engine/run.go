@@ -92,29 +92,6 @@ func (e *Engine) run(ctx context.Context, c *claimed) (result domain.Result, abo
 	return result, aborted
 }
 
-// delivery is one of a claim, of the step or its hook, or the result that takes the place of one that cannot be made.
-type delivery struct {
-	request webhook.Request
-	instead *domain.Result
-}
-
-// prepare puts a delivery together.
-func (e *Engine) prepare(ctx context.Context, c *claimed, to *domain.Webhook, m message) delivery {
-	body, err := e.payload(c, m)
-	if err != nil {
-		result := failed(domain.ErrInvalidAnswer, "The delivery could not be written: "+err.Error(), webhook.Result{}, false)
-		return delivery{instead: &result}
-	}
-	target, missing := e.target(ctx, to)
-	if missing != nil {
-		return delivery{instead: &domain.Result{Failure: &domain.Failure{ExecutionError: *missing, Retryable: missing.Code != domain.ErrEndpointMissing}}}
-	}
-	return delivery{request: e.Webhooks.Prepare(webhook.Delivery{
-		URL: target.url, Headers: target.headers, Secrets: target.secrets,
-		ID: m.id, WorkflowID: c.workflow.ID.String(), Step: c.step.Name, Attempt: c.execution.Attempt, Body: body,
-	})}
-}
-
 // post makes a delivery and reads what comes back.
 func (e *Engine) post(ctx context.Context, c *claimed, d delivery) (result domain.Result, aborted bool) {
 	if d.instead != nil {

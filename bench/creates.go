@@ -7,7 +7,11 @@ import (
 	"time"
 )
 
-const batchSize = 1000
+const (
+	batchSize        = 1000
+	batchConnections = 4
+	batchRinging     = 500 * time.Millisecond // until the bells of batches have rung, in the background
+)
 
 // creates measures creates of a workflow whose first step is due in a month, in workflows a second.
 func (s *system) creates() (float64, error) {
@@ -16,9 +20,9 @@ func (s *system) creates() (float64, error) {
 	return float64(s.bench.size.creates) / time.Since(began).Seconds(), err
 }
 
-// createBatches makes workflows by requests of a thousand, over 2 connections, and fails unless each is made.
+// createBatches makes workflows by requests of a thousand, and fails unless each is made.
 func (s *system) createBatches(typ, more string, n int) error {
-	return s.parallel(n/batchSize, 2, func(c *connection) error {
+	return s.parallel(n/batchSize, batchConnections, func(c *connection) error {
 		all := make([][]byte, batchSize)
 		for i := range all {
 			all[i] = workflowBody(typ, more)
@@ -55,11 +59,13 @@ func (s *system) createRows(f *floor) error {
 		if err != nil {
 			return err
 		}
+		inBatches := 4 * n // which takes about as long
 		began := time.Now()
-		if err := s.createBatches("Sleeper", "", n); err != nil {
+		if err := s.createBatches("Sleeper", "", inBatches); err != nil {
 			return err
 		}
-		batch := float64(n) / time.Since(began).Seconds()
+		batch := float64(inBatches) / time.Since(began).Seconds()
+		time.Sleep(batchRinging)
 		floors, ours, batches = append(floors, float64(n)/d.Took.Seconds()), append(ours, single), append(batches, batch)
 		fmt.Printf("   %s: floor %.0f, product %.0f, batches %.0f creates/s\n", s.kind, floors[len(floors)-1], single, batch)
 	}
@@ -68,6 +74,6 @@ func (s *system) createRows(f *floor) error {
 		limit = 1
 	}
 	s.bench.report.compare("creates with a delayed first step, 16 connections", s, "%.0f/s", median(floors), median(ours), atLeast(limit))
-	s.bench.report.compare("batch create ÷ single creates (in place of the floor)", s, "%.0f/s", median(ours), median(batches), atLeast(4))
+	s.bench.report.compare(fmt.Sprintf("batch create, %d connections ÷ single creates (in place of the floor)", batchConnections), s, "%.0f/s", median(ours), median(batches), atLeast(4))
 	return nil
 }

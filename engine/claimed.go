@@ -19,8 +19,10 @@ type claimed struct {
 	execution domain.Execution
 	known     *persistence.Known // both, for the settle; nil: it reads them
 	speedrun  *speedrun          // nil: a worker performs it
-	decided   time.Time          // by this server's clock
 	delivery  func() delivery    // of the step
+
+	decided time.Time         // by this server's clock
+	of      *domain.Execution // in the change that was decided
 
 	traceparent string // of its deliveries
 	late        time.Duration
@@ -32,7 +34,7 @@ type claimed struct {
 func (e *Engine) claiming(p *plan, change domain.Change) *claimed {
 	w, x := change.Workflow, change.Current()
 	step, _, _ := p.Step(x.StepName)
-	c := &claimed{plan: p, step: step, workflow: w, execution: *x, decided: e.Now()}
+	c := &claimed{plan: p, step: step, workflow: w, execution: *x, decided: e.Now(), of: x}
 	c.delivery = sync.OnceValue(func() delivery {
 		return e.prepare(context.Background(), c, &step.Webhook, e.stepMessage(c))
 	})
@@ -42,8 +44,27 @@ func (e *Engine) claiming(p *plan, change domain.Change) *claimed {
 	return c
 }
 
-// by is the execution once its claim is committed.
-func (c *claimed) by(committed persistence.Result) *claimed {
+// tries are the decisions of one claim, which is decided again when its commit has failed or nobody has heard of it.
+type tries struct {
+	first time.Time // by this server's clock
+	last  *claimed  // nil: there was none
+}
+
+func (t *tries) add(c *claimed) {
+	if t.last == nil {
+		t.first = c.decided
+	}
+	t.last = c
+}
+
+// owned is the execution once its claim is committed. That may turn out to be the claim of an earlier try, which then is
+// as old as the first one may be.
+func (e *Engine) owned(t *tries, committed persistence.Result) *claimed {
+	c := t.last
+	if c.of != committed.Change.Current() {
+		c = e.claiming(c.plan, committed.Change)
+		c.decided = t.first
+	}
 	c.known = committed.Known()
 	return c
 }

@@ -97,7 +97,8 @@ type creation struct {
 	plan     *plan
 	span     Span
 	op       persistence.CreateOp
-	made     domain.Change // the workflow as it was made, before its first step was claimed
+	params   domain.CreateParams
+	made     domain.Change // the workflow as it was made last, before its first step was claimed
 	canceled domain.Change // of what was in the way
 	start    *start        // nil: the first step is claimed in a transaction of its own
 }
@@ -117,16 +118,15 @@ func (e *Engine) creation(ctx context.Context, r CreateRequest) (*creation, erro
 	c := &creation{e: e, plan: p, span: e.Tracer.Start(r.Traceparent, Operation{WorkflowID: params.ID, WorkflowType: p.Type,
 		SubjectType: r.SubjectType, DefinitionVersion: p.Version})}
 	params.Traceparent = c.span.Traceparent()
+	c.params = params
 	fence := e.NewFence()
 	c.op = persistence.CreateOp{
 		Type: p.Type, SubjectType: r.SubjectType, SubjectID: r.SubjectID,
 		Conflict: r.OnConflict,
 		Key:      r.Key.stored(params.ID, 201),
 		Build: func(now time.Time) (domain.Change, error) {
-			change, err := domain.NewWorkflow(c.plan.Definition, params, now)
-			c.made = e.stamp(change, now)
-			if err != nil {
-				return c.made, err
+			if err := c.make(now); err != nil {
+				return domain.Change{}, err
 			}
 			return c.start.claim(c.plan, c.made, now), nil
 		},
@@ -144,6 +144,13 @@ func (e *Engine) creation(ctx context.Context, r CreateRequest) (*creation, erro
 		c.op.Version = version // retention may delete any but the newest
 	}
 	return c, nil
+}
+
+// make makes the workflow as of a time.
+func (c *creation) make(now time.Time) error {
+	change, err := domain.NewWorkflow(c.plan.Definition, c.params, now)
+	c.made = c.e.stamp(change, now)
+	return err
 }
 
 // renew takes the newest version anew where that is why the store refused; the create is worth trying again then.
@@ -181,6 +188,9 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 		e.Ready.Drop(old.Workflow.CurrentExecutionID)
 		e.inFlight.abort(old.Workflow.CurrentExecutionID, old.Execution.Fence)
 		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: c.canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
+	}
+	if !c.made.Workflow.CreatedAt.Equal(result.Change.Workflow.CreatedAt) { // an earlier try was committed
+		_ = c.make(result.Now)
 	}
 	e.Observer.Changed(&c.made, result.Now)
 	if c.start.hand(result.Result) {

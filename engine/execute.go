@@ -86,7 +86,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 		return nil
 	}
 	var p *plan
-	var c *claimed
+	var tries tries
 	var written time.Time // the row, last
 	params := domain.ClaimParams{Fence: e.NewFence(), Hurry: by != nil}
 	known, _ := item.Known.(*persistence.Known)
@@ -121,7 +121,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 			case terms.moved(item) && by == nil:
 				return domain.Change{}, otherLane{terms.maxInFlight}
 			}
-			c = e.claiming(p, claim)
+			tries.add(e.claiming(p, claim))
 			return claim, nil
 		}}
 	result := e.decide(ctx, op)
@@ -133,8 +133,9 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 			e.moved(slog.LevelWarn, "step not performed", result)
 			return nil
 		}
+		c := e.owned(&tries, result)
 		c.late = lateness(&c.execution, written)
-		return c.by(result)
+		return c
 	case errors.As(result.Err, &early):
 		item.Due = e.Now().Add(early.Remaining)
 		e.Ready.Offer(item)
@@ -167,7 +168,7 @@ func stepMissing(p *plan, name string) domain.ExecutionError {
 func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, mayContinue func(*domain.Execution) bool) *claimed {
 	params := domain.SettleParams{Fence: c.execution.Fence, NextID: e.NewID(), Jitter: e.Jitter()}
 	following := domain.ClaimParams{Fence: e.NewFence(), Hurry: c.speedrun != nil}
-	var continued *claimed // the next step, if a commit of its claim was ever tried
+	var next tries // of the next step's claim
 	op := persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID, Known: c.known,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			change, err := domain.Settle(c.plan.Definition, row.Workflow, *row.Execution, result, params, now)
@@ -186,7 +187,7 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 			if !ok {
 				return e.stamp(change, now), nil
 			}
-			continued = e.claiming(c.plan, change)
+			next.add(e.claiming(c.plan, change))
 			return change, nil
 		}}
 	saved := e.save(ctx, c, op)
@@ -201,12 +202,12 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 		} else {
 			e.attempted(c, result, saved) // Stop, which waits for the others, does not wait for speedruns
 		}
-		return continued.by(saved)
+		return e.owned(&next, saved)
 	}
 	e.attempted(c, result, saved)
 	if saved.Err != nil {
-		if continued != nil {
-			e.strays.add(continued.claim())
+		if next.last != nil {
+			e.strays.add(next.last.claim())
 		}
 		return nil
 	}

@@ -15,8 +15,8 @@ import (
 type start struct {
 	e      *Engine
 	params domain.ClaimParams
+	tries  tries
 	slot   *queue.Slot // nil: none is reserved
-	tried  *claimed    // what the claim that was decided last will own; nil: none was
 }
 
 func (e *Engine) newStart() *start {
@@ -47,7 +47,7 @@ func (s *start) claim(p *plan, made domain.Change, now time.Time) domain.Change 
 	s.params.Server, s.params.Budget = server, terms.budget
 	change, ok := made.ThenClaim(s.params, now)
 	if ok {
-		s.tried = s.e.claiming(p, change)
+		s.tries.add(s.e.claiming(p, change))
 	}
 	return change
 }
@@ -57,7 +57,7 @@ func (s *start) hand(committed persistence.Result) bool {
 	if next := committed.Change.Next; s == nil || next == nil || next.State != domain.ExecutionExecuting {
 		return false
 	}
-	c := s.tried.by(committed)
+	c := s.e.owned(&s.tries, committed)
 	if s.slot != nil && s.slot.Hand(c) {
 		s.slot = nil
 	} else {
@@ -68,8 +68,8 @@ func (s *start) hand(committed persistence.Result) bool {
 
 // lost takes note of a claim of which nobody knows whether it was committed.
 func (s *start) lost(err error) {
-	if s != nil && s.tried != nil && errors.Is(err, persistence.ErrUnavailable) {
-		s.e.strays.add(s.tried.claim())
+	if s != nil && s.tries.last != nil && errors.Is(err, persistence.ErrUnavailable) {
+		s.e.strays.add(s.tries.last.claim())
 	}
 }
 

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,6 +196,44 @@ func TestACreateThatNobodyHeardOfLeavesNoClaim(t *testing.T) {
 		}
 		if row := w.awaitState(id, domain.WorkflowReady); row.Execution.State != domain.ExecutionScheduled || row.Execution.Interruptions != 0 {
 			w.t.Errorf("handed back as %+v", row.Execution)
+		}
+	})
+}
+
+// TestACreateGoesByTheTryThatWasCommitted loses the reply to the commit of a create, which is tried again and found to
+// be there: what the client is told and what the worker claims is as it is stored, and as old.
+func TestACreateGoesByTheTryThatWasCommitted(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		ctx := context.Background()
+		var ahead atomic.Int64
+		s, l := w.fragile(func(c *engine.Config) {
+			c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		})
+		w.define(s.Engine, "type: Heard\nsteps: [{name: one}]")
+		s.HandBack(w.claim(s, w.create(s.Engine, "Heard"))) // the plan is known from here on
+		s.Offered()
+		worker := s.Worker(ctx)
+		l.cutAt(true, func() {
+			ahead.Store(int64(domain.DeadlineMargin/2 + time.Second))
+			l.restore()
+		})
+		out, err := s.Create(ctx, member("Heard", "late"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		row, err := w.store.Workflow(ctx, out.Workflow.ID)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if !out.Workflow.CreatedAt.Equal(row.Workflow.CreatedAt) {
+			w.t.Errorf("the client is told of %s, stored is %s", out.Workflow.CreatedAt, row.Workflow.CreatedAt)
+		}
+		h := <-worker
+		if x := h.Execution(); !x.StartedAt.Equal(*row.Execution.StartedAt) || !x.Deadline.Equal(*row.Execution.Deadline) {
+			w.t.Errorf("claimed is\n%+v, stored is\n%+v", x, *row.Execution)
+		}
+		if _, aborted := s.Attempt(ctx, h); !aborted || len(w.receiver.deliveries) > 0 {
+			w.t.Errorf("a claim that was heard of too late is performed: aborted %t, %d deliveries", aborted, len(w.receiver.deliveries))
 		}
 	})
 }

@@ -113,6 +113,11 @@ func (l *line) watch(ctx context.Context) {
 // mend makes the database reachable again.
 func (l *line) mend(s engine.Stepper) {
 	s.CommitUnder(context.Background())
+	l.restore()
+}
+
+// restore does so while a commit is waiting for it.
+func (l *line) restore() {
 	l.away.Store(false)
 	if l.proxy != nil {
 		l.proxy.Refuse(false)

@@ -47,8 +47,8 @@ func (b *bench) phase(name string, measure func() error) {
 	fmt.Printf("   %s took %.1f s\n", name, time.Since(started).Seconds())
 }
 
-// mariadb compares MariaDB with PostgreSQL, in turn, in rounds of half the usual size. A create that is not answered 201, for a deadlock or
-// anything else, fails the round.
+// mariadb compares MariaDB with PostgreSQL, in turn, in twice as many rounds of half the usual size. A create that is not
+// answered 201, for a deadlock or anything else, fails the round.
 func (b *bench) mariadb() error {
 	postgres, err := b.newSystem("postgres")
 	defer postgres.close()
@@ -63,7 +63,7 @@ func (b *bench) mariadb() error {
 	b.report.settings(s)
 	var theirs, ours []float64
 	var cpu []float64
-	for round := range b.rounds + 1 {
+	for round := range 2*b.rounds + 1 {
 		p, err := postgres.throughput(load{workflows: b.workflows / 2})
 		if err != nil {
 			return err

@@ -24,7 +24,7 @@ func (s *Store) ApplyBatch(ctx context.Context, ops []Op, done func(i int, r Res
 		done(0, s.Apply(ctx, ops[0]))
 		return
 	}
-	b := &batch{store: s, ops: ops, results: make([]Result, len(ops)), seen: make([]Row, len(ops)), how: make([]fate, len(ops))}
+	b := newBatch(s, ops)
 	err := b.run(ctx)
 	var lost *commitError
 	for i, op := range ops {
@@ -55,6 +55,10 @@ type batch struct {
 	seen    []Row
 	how     []fate
 	blind   bool // what was known of some member is no longer so: all are read
+}
+
+func newBatch(s *Store, ops []Op) *batch {
+	return &batch{store: s, ops: ops, results: make([]Result, len(ops)), seen: make([]Row, len(ops)), how: make([]fate, len(ops))}
 }
 
 func (b *batch) run(ctx context.Context) error {

@@ -38,50 +38,55 @@ func (k *Known) guess(at time.Time) (now time.Time, ok bool) {
 	return k.now.Add(since).Truncate(time.Microsecond), since >= 0 && since < maxGuess
 }
 
-// decideKnown asks the members whose rows are known, and takes those that have decided out of members; a decision
-// that says no is left to be made from what is read. It gives what must be run before the writes.
+// decideKnown asks the members whose rows are known, at one time, and takes those that have decided out of members; a
+// decision that says no is left to be made from what is read. It gives what must be run before the writes.
 func (b *batch) decideKnown(members map[uuid.UUID]int, save *saving) (checks []statement) {
 	known := b.known(members)
-	if len(known) == 0 {
+	guessed := !b.store.dialect.oneFile // else the transaction is the lock
+	now, at := b.store.clockNow(), b.store.now()
+	if guessed {
+		now = b.guess(known, at)
+	}
+	if now.IsZero() {
 		return nil
 	}
-	guessed := !b.store.dialect.oneFile // else the transaction is the lock
-	read, at := b.store.clockNow(), b.store.now()
 	var ids []uuid.UUID
-	var times []time.Time
 	for _, i := range known {
 		op := &b.ops[i]
-		now, ok := read, true
-		if guessed {
-			now, ok = op.Known.guess(at)
-		}
-		if !ok {
-			continue
-		}
 		change, err := op.Decide(now, op.Known.row)
 		if err != nil || change.Unchanged || guessed && plansAhead(&change) {
 			continue
 		}
 		b.save(i, op.Known.row, Result{Change: change, Now: now, at: at}, save)
 		delete(members, op.WorkflowID)
-		ids, times = append(ids, op.WorkflowID), append(times, now)
+		ids = append(ids, op.WorkflowID)
 	}
 	if !guessed || len(ids) == 0 {
 		return nil
 	}
 	sortIDs(ids)
-	return []statement{b.store.dialect.stillKnown(ids, slices.MinFunc(times, time.Time.Compare), slices.MaxFunc(times, time.Time.Compare))}
+	return []statement{b.store.dialect.stillKnown(ids, now)}
+}
+
+// guess tells the database's clock from what is known of some members, as the one that lets it be latest does; zero, if
+// none does.
+func (b *batch) guess(known []int, at time.Time) (now time.Time) {
+	for _, i := range known {
+		if guess, ok := b.ops[i].Known.guess(at); ok && guess.After(now) {
+			now = guess
+		}
+	}
+	return now
 }
 
 // stillKnown takes the locks of workflows that are known. It fails with errGuard if one is locked by somebody else, or
-// the database's clock is not between two times: it has reached the last at which something was decided, and is not a second
-// after the first.
-func (d *dialect) stillKnown(ids []uuid.UUID, first, last time.Time) statement {
+// unless the database's clock has reached a time, not a second ago.
+func (d *dialect) stillKnown(ids []uuid.UUID, now time.Time) statement {
 	n := int64(len(ids))
 	if d.counted {
-		return statement{query: d.text.checkKnown, args: []any{n, last, first, uuidArray(ids)}, rows: 1}
+		return statement{query: d.text.checkKnown, args: []any{n, now, now, uuidArray(ids)}, rows: 1}
 	}
-	return statement{query: d.checkKnownOf(len(ids)), args: append([]any{n, last, first}, idArgs(ids)...)}
+	return statement{query: d.checkKnownOf(len(ids)), args: append([]any{n, now, now}, idArgs(ids)...)}
 }
 
 // known gives the members whose rows are known, as far as anybody knows.

@@ -2,31 +2,25 @@ package persistence
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// narrow is the update of some rows on MySQL, which parses each statement anew and keeps its values in temporary
-// tables: it is told no more than these rows need. A column that none of them changes is left out, and a value that
-// is the same for all of them, set or compared, stands in the text once. The rest stands in a derived table v with
-// columns c0, c1, …, which one row does not need.
+// narrow is the update of rows that change alike on MySQL, which parses each statement anew: it is told no more than these
+// rows need. A column that they leave as it is does not appear, and a value that is the same for all of them, set or
+// compared, stands there once; others are told by the id. So the rows are changed where they are found, where a join with
+// a table of values would take temporary tables (docs/decisions/0073). The index is forced, whatever the statistics say.
 func (d *dialect) narrow(u *update, rows []rewrite) statement {
 	n := narrowing{rows: rows, id: len(u.set)}
-	var assigned, matched []any
-	match := "t.id = " + n.value(n.id, &matched)
-	for i, c := range u.seen {
-		match += " AND " + d.compared(c) + " = " + n.value(n.id+1+i, &matched)
-	}
 	var set []string
 	if u.extra != "" {
 		set = append(set, d.target+u.extra)
 	}
 	for i, c := range u.set {
-		if !changes(rows, i) {
+		if !n.changes(i) {
 			continue
 		}
-		value := n.value(i, &assigned)
+		value := n.value(i)
 		if c.keep {
 			value = "coalesce(" + value + ", t." + c.name + ")"
 		}
@@ -35,67 +29,60 @@ func (d *dialect) narrow(u *update, rows []rewrite) statement {
 	if set == nil { // the guard counts all the same
 		set = append(set, d.target+u.set[0].name+" = t."+u.set[0].name)
 	}
-	sets := " SET " + strings.Join(set, ", ")
-	st := statement{rows: int64(len(rows))}
-	if n.derived == nil {
-		st.query, st.args = "UPDATE "+u.table+" AS t"+sets+" WHERE "+match, append(assigned, matched...)
-		return st
+	match := "t.id IN (" + marks(len(rows)) + ")"
+	for _, row := range rows {
+		n.args = append(n.args, row.after[n.id])
 	}
-	var b strings.Builder
-	b.WriteString("UPDATE (")
-	st.args = n.selects(&b)
-	b.WriteString(") AS v STRAIGHT_JOIN " + u.table + " AS t ON " + match + sets)
-	st.query, st.args = b.String(), append(append(st.args, matched...), assigned...)
-	return st
+	for i, c := range u.seen {
+		match += " AND " + d.compared(c) + " = " + n.value(n.id+1+i)
+	}
+	query := "UPDATE " + u.table + " AS t FORCE INDEX (PRIMARY) SET " + strings.Join(set, ", ") + " WHERE " + match
+	return statement{query: query, args: n.args, rows: int64(len(rows))}
 }
 
-// narrowing sorts out where the values of rows stand.
+// narrowing gathers the arguments of an update in the order of its text.
 type narrowing struct {
-	rows    []rewrite
-	id      int   // where that stands in a row
-	derived []int // the columns of the derived table
+	rows []rewrite
+	id   int // where that stands in a row
+	args []any
 }
 
-// value is what stands for column i of the rows: a placeholder, whose argument it appends, or a column of v.
-func (n *narrowing) value(i int, args *[]any) string {
+// value is what stands for column i of the rows.
+func (n *narrowing) value(i int) string {
 	first := n.rows[0].after[i]
-	for _, row := range n.rows[1:] {
-		if !equal(row.after[i], first) {
-			n.derived = append(n.derived, i)
-			return "v.c" + strconv.Itoa(len(n.derived)-1)
-		}
+	if !slices.ContainsFunc(n.rows, func(row rewrite) bool { return !equal(row.after[i], first) }) {
+		n.args = append(n.args, first)
+		return "?"
 	}
-	*args = append(*args, first)
-	return "?"
-}
-
-// selects writes the derived table and gives its arguments. The id is given the collation of the primary key, which
-// could not be used to find the row otherwise.
-func (n *narrowing) selects(b *strings.Builder) []any {
-	args := make([]any, 0, len(n.rows)*len(n.derived))
-	for r, row := range n.rows {
-		if r > 0 {
-			b.WriteString(" UNION ALL ")
-		}
-		for c, i := range n.derived {
-			b.WriteString(map[bool]string{true: "SELECT ", false: ", "}[c == 0])
-			if i == n.id {
-				b.WriteString("_ascii? COLLATE ascii_bin")
-			} else {
-				b.WriteString("?")
-			}
-			if r == 0 {
-				b.WriteString(" AS c" + strconv.Itoa(c))
-			}
-			args = append(args, row.after[i])
-		}
+	for _, row := range n.rows {
+		n.args = append(n.args, row.after[n.id], row.after[i])
 	}
-	return args
+	return "CASE t.id" + strings.Repeat(" WHEN ? THEN ?", len(n.rows)) + " END"
 }
 
 // changes tells whether a value in column i is to become another one.
-func changes(rows []rewrite, i int) bool {
-	return slices.ContainsFunc(rows, func(row rewrite) bool { return !equal(row.before[i], row.after[i]) })
+func (n *narrowing) changes(i int) bool {
+	return slices.ContainsFunc(n.rows, func(row rewrite) bool { return !equal(row.before[i], row.after[i]) })
+}
+
+// alike sorts rows by the columns that change in them, which are the same for those that go the same way.
+func alike(rows []rewrite) (groups [][]rewrite) {
+	places := map[uint64]int{}
+	for _, row := range rows {
+		var changed uint64
+		for i := range row.before {
+			if !equal(row.before[i], row.after[i]) {
+				changed |= 1 << i
+			}
+		}
+		place, there := places[changed]
+		if !there {
+			place = len(groups)
+			places[changed], groups = place, append(groups, nil)
+		}
+		groups[place] = append(groups[place], row)
+	}
+	return groups
 }
 
 // equal compares values of a row; times by the moment.

@@ -170,7 +170,7 @@ func writePath(s *Store, ops []Op, def *domain.Definition) map[string]statement 
 			for _, op := range ops[:n] {
 				ids = append(ids, op.WorkflowID)
 			}
-			all[fmt.Sprintf("the locks of %d that are known", n)] = s.dialect.stillKnown(ids, time.Now(), time.Now())
+			all[fmt.Sprintf("the locks of %d that are known", n)] = s.dialect.stillKnown(ids, time.Now())
 		}
 		var save saving
 		for _, op := range ops[:n] {

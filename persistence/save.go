@@ -135,14 +135,21 @@ func (s *saving) statements(d *dialect) []statement {
 // updates appends the statements that write the rows: one for all, as far as they are not too large, or one
 // for each where that is cheaper.
 func (d *dialect) updates(all []statement, u *update, rows []rewrite) []statement {
-	for len(rows) > 0 {
-		n := d.chunk(len(rows), func(i int) []any { return rows[i].after })
-		if d.narrows {
-			all = append(all, d.narrow(u, rows[:n]))
-		} else {
-			all = append(all, d.fixed(u.narrowest(rows[:n]), rows[:n]))
+	groups := [][]rewrite{rows}
+	if d.narrows {
+		groups = alike(rows)
+	}
+	for _, rows := range groups {
+		for len(rows) > 0 {
+			n := d.chunk(len(rows), func(i int) []any { return rows[i].after })
+			if d.narrows {
+				n = min(n, rowsTogether)
+				all = append(all, d.narrow(u, rows[:n]))
+			} else {
+				all = append(all, d.fixed(u.narrowest(rows[:n]), rows[:n]))
+			}
+			rows = rows[n:]
 		}
-		rows = rows[n:]
 	}
 	return all
 }
@@ -169,17 +176,21 @@ func (d *dialect) inserts(all []statement, in *insert, rows [][]any) []statement
 		if d.oneFile && len(rows) >= insertedTogether {
 			n = insertedTogether
 		}
+		st := statement{rows: int64(n)}
 		switch {
 		case n == 1:
-			all = append(all, statement{query: d.text.insertOne[in], args: rows[0], rows: 1})
+			st.query, st.args = d.text.insertOne[in], rows[0]
 		case d.oneFile:
-			all = append(all, statement{query: d.text.insertMany[in], args: slices.Concat(rows[:n]...), rows: int64(n)})
+			st.query, st.args = d.text.insertMany[in], slices.Concat(rows[:n]...)
 		case d.counted:
-			all = append(all, statement{query: d.text.insertMany[in], args: arrays(in.columns, rows[:n]), rows: int64(n)})
+			st.query, st.args = d.text.insertMany[in], arrays(in.columns, rows[:n])
 		default:
-			all = append(all, statement{query: d.insertMany(in, n), args: slices.Concat(rows[:n]...), rows: int64(n)})
+			st.query, st.args = d.insertMany(in, n), slices.Concat(rows[:n]...)
 		}
-		rows = rows[n:]
+		if d.narrows {
+			st.rows = 0 // it fails unless all are there, and a guard is a statement more
+		}
+		all, rows = append(all, st), rows[n:]
 	}
 	return all
 }

@@ -219,10 +219,11 @@ func (in *insert) into() string {
 
 func marks(n int) string { return strings.Repeat("?, ", n-1) + "?" }
 
-// rowsTogether is how many rows a text of PostgreSQL's takes at most. It is the same for any number of them: each column
+// rowsTogether is how many rows a text takes at most. PostgreSQL's is the same for any number of them: each column
 // is an array, and one array more has the numbers of the rows, each of which takes the elements of its number. An unnest of
 // all the columns would be a table for each of them, which a statement of a few rows spends most of its time on; but a
-// row's element is found by walking along the array, so that there is a best number of rows (docs/decisions/0078).
+// row's element is found by walking along the array, so that there is a best number of rows (docs/decisions/0078). On
+// MySQL the values of an update are found likewise.
 const rowsTogether = 64
 
 // element is the i-th column's value of a row.

@@ -125,7 +125,7 @@ func (e *Engine) creation(ctx context.Context, r CreateRequest) (*creation, erro
 		Conflict: r.OnConflict,
 		Key:      r.Key.stored(params.ID, 201),
 		Build: func(now time.Time) (domain.Change, error) {
-			if err := c.make(now); err != nil {
+			if err := c.build(now); err != nil {
 				return domain.Change{}, err
 			}
 			return c.start.claim(c.plan, c.made, now), nil
@@ -146,8 +146,8 @@ func (e *Engine) creation(ctx context.Context, r CreateRequest) (*creation, erro
 	return c, nil
 }
 
-// make makes the workflow as of a time.
-func (c *creation) make(now time.Time) error {
+// build makes the workflow as of a time.
+func (c *creation) build(now time.Time) error {
 	change, err := domain.NewWorkflow(c.plan.Definition, c.params, now)
 	c.made = c.e.stamp(change, now)
 	return err
@@ -190,7 +190,7 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: c.canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
 	}
 	if !c.made.Workflow.CreatedAt.Equal(result.Change.Workflow.CreatedAt) { // an earlier try was committed
-		_ = c.make(result.Now)
+		_ = c.build(result.Now)
 	}
 	e.Observer.Changed(&c.made, result.Now)
 	if c.start.hand(result.Result) {

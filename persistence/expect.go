@@ -81,7 +81,8 @@ func (s *Store) expect(ops []CreateOp) (g ground, check statement, ok bool) {
 }
 
 // goAhead tells whether creates do without a look at what is in the way of them: the unique index tells, which costs
-// those that something is in the way of a second run.
+// those that something is in the way of a second run. Each common transaction that asks while there are some which look
+// first is one of those.
 func (s *Store) goAhead(ops []CreateOp) bool {
 	if len(ops) > 1 && s.expected.contested.Load() > 0 {
 		s.expected.contested.Add(-1)

@@ -125,9 +125,11 @@ func (e *Engine) creation(ctx context.Context, r CreateRequest) (*creation, erro
 		Conflict: r.OnConflict,
 		Key:      r.Key.stored(params.ID, 201),
 		Build: func(now time.Time) (domain.Change, error) {
-			if err := c.build(now); err != nil {
+			change, err := domain.NewWorkflow(c.plan.Definition, c.params, now)
+			if err != nil {
 				return domain.Change{}, err
 			}
+			c.made = e.stamp(change, now)
 			return c.start.claim(c.plan, c.made, now), nil
 		},
 		Cancel: func(now time.Time, row persistence.Row) (domain.Change, error) {
@@ -144,13 +146,6 @@ func (e *Engine) creation(ctx context.Context, r CreateRequest) (*creation, erro
 		c.op.Version = version // retention may delete any but the newest
 	}
 	return c, nil
-}
-
-// build makes the workflow as of a time.
-func (c *creation) build(now time.Time) error {
-	change, err := domain.NewWorkflow(c.plan.Definition, c.params, now)
-	c.made = c.e.stamp(change, now)
-	return err
 }
 
 // renew takes the newest version anew where that is why the store refused; the create is worth trying again then.
@@ -188,9 +183,6 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 		e.Ready.Drop(old.Workflow.CurrentExecutionID)
 		e.inFlight.abort(old.Workflow.CurrentExecutionID, old.Execution.Fence)
 		e.moved(slog.LevelInfo, "verb", persistence.Result{Change: c.canceled, Now: result.Now}, slog.String("verb", "cancel"), slog.String("reason", domain.ReasonReplaced))
-	}
-	if !c.made.Workflow.CreatedAt.Equal(result.Change.Workflow.CreatedAt) { // an earlier try was committed
-		_ = c.build(result.Now)
 	}
 	e.Observer.Changed(&c.made, result.Now)
 	if c.start.hand(result.Result) {

@@ -144,7 +144,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 		e.Ready.Offer(item)
 	case !errors.Is(result.Err, domain.ErrNotClaimable):
 		if errors.Is(result.Err, persistence.ErrUnavailable) {
-			e.strays.add(persistence.Lost{ExecutionID: item.ExecutionID, WorkflowID: item.WorkflowID, Fence: params.Fence})
+			e.strays.add(stray{Lost: persistence.Lost{ExecutionID: item.ExecutionID, WorkflowID: item.WorkflowID, Fence: params.Fence}})
 		}
 		e.claimFailed(ctx, item, result.Err)
 	}
@@ -207,7 +207,7 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 	e.attempted(c, result, saved)
 	if saved.Err != nil {
 		if next.last != nil {
-			e.strays.add(next.last.claim())
+			e.strays.add(stray{Lost: next.last.claim()})
 		}
 		return nil
 	}
@@ -228,7 +228,7 @@ func (e *Engine) handBack(c *claimed) {
 	if err := e.release(context.Background(), claim); err != nil {
 		// Nothing is lost: it is tried again, or the lease of this server ends and another one takes the row over.
 		if errors.Is(err, persistence.ErrUnavailable) {
-			e.strays.add(claim)
+			e.strays.add(stray{Lost: claim})
 		}
 		e.Logger.Info("step not handed back", "step_execution_id", c.execution.ID, "error", err)
 	}

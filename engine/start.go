@@ -69,7 +69,8 @@ func (s *start) hand(committed persistence.Result) bool {
 // lost takes note of a claim of which nobody knows whether it was committed.
 func (s *start) lost(err error) {
 	if s != nil && s.tries.last != nil && errors.Is(err, persistence.ErrUnavailable) {
-		s.e.strays.add(s.tries.last.claim())
+		c := s.tries.last
+		s.e.strays.add(stray{c.claim(), c.decided.Add(c.execution.Deadline.Sub(*c.execution.StartedAt))})
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/engine"
+	"github.com/genevadrive/genevadrive/internal/netfault"
 )
 
 // TestAFirstStepIsClaimedWithItsCreate has an idle worker, for which the create's own transaction claims the step.
@@ -200,8 +201,9 @@ func TestACreateThatNobodyHeardOfLeavesNoClaim(t *testing.T) {
 	})
 }
 
-// TestACreateGoesByTheTryThatWasCommitted loses the reply to the commit of a create, which is tried again and found to
-// be there: what the client is told and what the worker claims is as it is stored, and as old.
+// TestACreateGoesByTheTryThatWasCommitted loses the reply to the commit of a create, which is tried again, in vain as well
+// where there is a network, and found to be there: what the client is told and what the worker claims is as it is stored,
+// and as old. That there is a newer version meanwhile changes nothing.
 func TestACreateGoesByTheTryThatWasCommitted(t *testing.T) {
 	eachWorld(t, func(w *world) {
 		ctx := context.Background()
@@ -213,8 +215,14 @@ func TestACreateGoesByTheTryThatWasCommitted(t *testing.T) {
 		s.HandBack(w.claim(s, w.create(s.Engine, "Heard"))) // the plan is known from here on
 		s.Offered()
 		worker := s.Worker(ctx)
+		other := w.engine()
 		l.cutAt(true, func() {
+			w.awaitSubject("late")
+			w.define(other, "type: Heard\nsteps: [{name: one}, {name: two}]")
 			ahead.Store(int64(domain.DeadlineMargin/2 + time.Second))
+			if l.proxy != nil {
+				l.proxy.Strike(netfault.LoseRequest)
+			}
 			l.restore()
 		})
 		out, err := s.Create(ctx, member("Heard", "late"))

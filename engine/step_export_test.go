@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/persistence"
 	"github.com/genevadrive/genevadrive/queue"
 )
 
@@ -37,6 +39,14 @@ func (s Stepper) Sweep(ctx context.Context) ([]queue.Item, error) {
 
 // HandBackStrays is one run of that loop.
 func (s Stepper) HandBackStrays(ctx context.Context) error { return s.handBackStrays(ctx) }
+
+// NoteStray notes a claim that came with its workflow, of which nobody has heard.
+func (s Stepper) NoteStray(claim persistence.Lost, deadline time.Time) {
+	s.strays.add(stray{claim, deadline})
+}
+
+// Strays counts the claims that are noted.
+func (s Stepper) Strays() int { return len(s.strays.list()) }
 
 // Offered takes what waits in the ready list.
 func (s Stepper) Offered() []queue.Item {

@@ -19,22 +19,28 @@ import (
 //
 // A claim becomes a stray once nothing here will ever perform or settle it. Whether it was committed is read
 // under the workflow's lock, which the claim's own transaction held from before it decided until it ended, so
-// that no claim is committed after it has been looked for (docs/decisions/0064).
+// that no claim is committed after it has been looked for. Only one that came with its workflow may be: as long as
+// there is no such workflow it is looked for again, until its deadline (docs/decisions/0064).
 type strays struct {
 	mu     sync.Mutex
-	claims map[domain.Fence]persistence.Lost
+	claims map[domain.Fence]stray
 }
 
-func (s *strays) add(claim persistence.Lost) {
+type stray struct {
+	persistence.Lost
+	deadline time.Time // by this server's clock, of one that came with its workflow
+}
+
+func (s *strays) add(claim stray) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.claims == nil {
-		s.claims = map[domain.Fence]persistence.Lost{}
+		s.claims = map[domain.Fence]stray{}
 	}
 	s.claims[claim.Fence] = claim
 }
 
-func (s *strays) list() []persistence.Lost {
+func (s *strays) list() []stray {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Values(s.claims))
@@ -49,10 +55,13 @@ func (s *strays) remove(fence domain.Fence) {
 // handBackStrays hands back what was committed of them, and forgets the others.
 func (e *Engine) handBackStrays(ctx context.Context) error {
 	for _, claim := range e.strays.list() {
-		if err := e.release(ctx, claim); errors.Is(err, persistence.ErrUnavailable) {
+		err := e.release(ctx, claim.Lost)
+		if errors.Is(err, persistence.ErrUnavailable) {
 			return err
 		}
-		e.strays.remove(claim.Fence)
+		if domain.CodeOf(err) != domain.CodeExecutionNotFound || e.Now().After(claim.deadline) {
+			e.strays.remove(claim.Fence)
+		}
 	}
 	return nil
 }

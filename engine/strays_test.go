@@ -240,3 +240,57 @@ func TestAContinuationThatNobodyHeardOfIsHandedBack(t *testing.T) {
 		}
 	})
 }
+
+// TestAClaimThatIsCommittedLateIsHandedBack looks for a claim that travelled with its create while the commit of both is
+// still held up, by a standby that is away, say: there is no such workflow yet, whose lock would tell.
+func TestAClaimThatIsCommittedLateIsHandedBack(t *testing.T) {
+	for name, late := range map[string]bool{"committed in the end": true, "never committed": false} {
+		t.Run(name, func(t *testing.T) {
+			eachWorld(t, func(w *world) {
+				ctx := t.Context()
+				var ahead atomic.Int64
+				s := w.stepper(func(c *engine.Config) {
+					c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+				})
+				w.define(s.Engine, "type: Stray\nsteps: [{name: one}]")
+				s.HandBack(w.claim(s, w.create(s.Engine, "Stray"))) // the plan is known from here on
+				s.Offered()
+				stored, err := w.store.Definition(ctx, "Stray", 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				params := domain.CreateParams{ID: s.NewID(), ExecutionID: s.NewID(), SubjectType: "User", SubjectID: "late"}
+				claim := domain.ClaimParams{Fence: "late", Server: s.Server(), Budget: time.Minute}
+				s.NoteStray(persistence.Lost{WorkflowID: params.ID, ExecutionID: params.ExecutionID, Fence: claim.Fence}, time.Now().Add(time.Hour))
+				handBack := func(left int) {
+					t.Helper()
+					if err := s.HandBackStrays(ctx); err != nil || s.Strays() != left {
+						t.Fatalf("%d claims are noted, %v", s.Strays(), err)
+					}
+				}
+				handBack(1)
+				if !late {
+					ahead.Store(int64(time.Hour + time.Second))
+					handBack(0)
+					return
+				}
+				made := w.store.Create(ctx, persistence.CreateOp{Type: "Stray", SubjectType: "User", SubjectID: "late",
+					Build: func(now time.Time) (domain.Change, error) {
+						change, err := domain.NewWorkflow(stored.Definition, params, now)
+						if err != nil {
+							return change, err
+						}
+						change, _ = change.ThenClaim(claim, now)
+						return change, nil
+					}})
+				if made.Err != nil {
+					t.Fatal(made.Err)
+				}
+				handBack(0)
+				if row := w.awaitState(params.ID, domain.WorkflowReady); row.Execution.State != domain.ExecutionScheduled || row.Execution.Interruptions != 0 {
+					t.Errorf("handed back as %+v", row.Execution)
+				}
+			})
+		})
+	}
+}

@@ -57,13 +57,10 @@ func (s *Store) Create(ctx context.Context, op CreateOp) CreateResult {
 		if c.unsure != nil && errors.As(err, &replay) && replay.WorkflowID == c.op.Key.WorkflowID {
 			err, c.result = nil, *c.unsure // the key is there, so the earlier commit did happen
 		}
-		var unsure *commitError
-		if errors.As(err, &unsure) {
-			if c.unsure == nil {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, resolveWithin)
-				defer cancel()
-			}
+		if errors.As(err, new(*commitError)) && c.unsure == nil {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, resolveWithin)
+			defer cancel()
 			committed := c.result
 			c.unsure = &committed
 		}
@@ -83,7 +80,7 @@ type creation struct {
 	store  *Store
 	op     CreateOp
 	result CreateResult
-	unsure *CreateResult // of the last commit that was not acknowledged
+	unsure *CreateResult // of a commit that was not acknowledged: it is not decided again
 	victim *uuid.UUID    // the workflow that is canceled first
 	reads  bool          // what was expected was not so
 }
@@ -100,7 +97,8 @@ func (c *creation) end(err error) CreateResult {
 	return c.result
 }
 
-// once inserts the workflow, after canceling the victim if there is one.
+// once inserts the workflow, after canceling the victim if there is one. Rows that an earlier commit may have inserted are
+// inserted again as they were: either they are there, or they are now.
 func (c *creation) once(ctx context.Context) error {
 	s := c.store
 	err := s.transact(ctx, func(t transaction) error {
@@ -115,13 +113,18 @@ func (c *creation) once(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		change, err := c.op.Build(now)
-		if err != nil {
-			return decided{err}
+		if c.unsure != nil {
+			c.result.Result = c.unsure.Result
+		} else {
+			change, err := c.op.Build(now)
+			if err != nil {
+				return decided{err}
+			}
+			c.result.Result = Result{Change: change, Now: now, at: s.now()}
 		}
-		c.result.Result = Result{Change: change, Now: now, at: s.now()}
+		change := &c.result.Change
 		save.newWorkflows = append(save.newWorkflows, workflowInsert(&change.Workflow))
-		save.addNew(&change)
+		save.addNew(change)
 		return t.commit(ctx, append(save.statements(&s.dialect), checks...)...)
 	})
 	c.reads = err != nil
@@ -130,10 +133,15 @@ func (c *creation) once(ctx context.Context) error {
 		return err
 	}
 	if c.unsure != nil {
-		if _, read := s.Workflow(ctx, c.unsure.Change.Workflow.ID); read == nil {
-			c.result = *c.unsure // the earlier commit did happen
+		_, read := s.Workflow(ctx, c.unsure.Change.Workflow.ID)
+		switch {
+		case read == nil: // the earlier commit did happen
+			c.result = *c.unsure
 			return nil
+		case domain.CodeOf(read) != domain.CodeWorkflowNotFound:
+			return read
 		}
+		c.unsure = nil // it did not: somebody else's is in the way
 	}
 	if violates(err, "one_active", "subject_id") {
 		return errConflict
@@ -143,28 +151,31 @@ func (c *creation) once(ctx context.Context) error {
 
 // ground gives the database's clock, as it is read or expected, and what must be run after the inserts.
 func (c *creation) ground(ctx context.Context, t transaction, save *saving) (now time.Time, checks []statement, err error) {
+	c.result.Canceled = nil
 	if c.victim == nil && !c.reads {
 		if g, check, ok := c.store.expect([]CreateOp{c.op}); ok {
-			c.result.Canceled = nil
 			return g.now, []statement{check}, nil
 		}
 	}
-	now, err = c.cancelVictim(ctx, t, save)
-	return now, nil, err
-}
-
-// cancelVictim locks and cancels the workflow in the way, if one is known, and gives the database's clock.
-func (c *creation) cancelVictim(ctx context.Context, t transaction, save *saving) (time.Time, error) {
-	s := c.store
-	c.result.Canceled = nil
-	if c.victim == nil {
-		g, err := s.lookAround(ctx, t, []CreateOp{c.op}, nil)
+	if c.unsure == nil {
+		g, err := c.store.lookAround(ctx, t, []CreateOp{c.op}, nil)
 		if err == nil && !g.newest.has(c.op.Newest) {
 			err = decided{ErrNotNewest}
 		}
-		return g.now, err
+		now = g.now
+		if err != nil {
+			return now, nil, err
+		}
 	}
-	row, now, err := s.lockNewest(ctx, t, *c.victim)
+	if c.victim != nil {
+		now, err = c.cancelVictim(ctx, t, save)
+	}
+	return now, nil, err
+}
+
+// cancelVictim locks and cancels the workflow in the way, and gives the database's clock.
+func (c *creation) cancelVictim(ctx context.Context, t transaction, save *saving) (time.Time, error) {
+	row, now, err := c.store.lockNewest(ctx, t, *c.victim)
 	if err != nil {
 		return now, err
 	}

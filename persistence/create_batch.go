@@ -71,8 +71,8 @@ type creations struct {
 	ops     []CreateOp
 	results []CreateResult
 	how     []fate
-	unsure  *creations // as it was at the last commit that was not acknowledged
-	own     uuid.UUID  // a workflow of that commit
+	unsure  *creations // as it was at a commit that was not acknowledged: it is not decided again
+	now     time.Time  // of the decisions, by the database's clock
 	reads   bool       // what was expected was not so
 }
 
@@ -124,23 +124,22 @@ func (c *creations) settle(err error) (gone error) {
 // together runs the common transaction until it is committed, or its error is the same again and again.
 func (c *creations) together(ctx context.Context) error {
 	for rerun := 0; ; rerun++ {
-		if c.madeAlready(ctx) {
-			return nil
-		}
 		err := c.replays(ctx)
 		if err == nil {
 			err = c.once(ctx)
 		}
+		if c.unsure != nil && (faultOf(err) == faultUnique || errors.Is(err, errFindOut)) {
+			if err = c.madeAlready(ctx); err == nil {
+				return nil
+			}
+		}
 		c.reads = err != nil
 		c.store.unexpected(err)
-		var unsure *commitError
-		if errors.As(err, &unsure) {
-			if c.unsure == nil {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, resolveWithin)
-				defer cancel()
-			}
-			c.remember()
+		if errors.As(err, new(*commitError)) && c.unsure == nil {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, resolveWithin)
+			defer cancel()
+			c.unsure = &creations{results: slices.Clone(c.results), how: slices.Clone(c.how), now: c.now}
 		}
 		if isLockTimeout(err) && c.unsure == nil { // nobody waits twice for what only one of them needs
 			return err
@@ -152,27 +151,28 @@ func (c *creations) together(ctx context.Context) error {
 	}
 }
 
-// remember keeps what a commit that was not acknowledged has done, if it happened.
-func (c *creations) remember() {
-	c.unsure = &creations{results: slices.Clone(c.results), how: slices.Clone(c.how)}
-	for i := range c.how {
-		if c.how[i] == saved {
-			c.own = c.results[i].Change.Workflow.ID
+// madeAlready finds out, once something is in the way of workflows that an earlier commit may have made, whether it did:
+// then they are there. If not, they are decided again, which errGuard says.
+func (c *creations) madeAlready(ctx context.Context) error {
+	if i := slices.Index(c.unsure.how, saved); i >= 0 {
+		_, err := c.store.Workflow(ctx, c.unsure.results[i].Change.Workflow.ID)
+		if err == nil {
+			c.takeUnsure()
+			return nil
+		}
+		if domain.CodeOf(err) != domain.CodeWorkflowNotFound {
+			return err
 		}
 	}
+	c.unsure = nil
+	return errGuard
 }
 
-// madeAlready tells whether a commit that was not acknowledged did happen: then its workflows are there.
-func (c *creations) madeAlready(ctx context.Context) bool {
-	if c.own == uuid.Nil {
-		return false
-	}
-	if _, err := c.store.Workflow(ctx, c.own); err != nil {
-		return false
-	}
+// takeUnsure makes what an earlier commit may have done the decision.
+func (c *creations) takeUnsure() {
 	copy(c.results, c.unsure.results)
 	copy(c.how, c.unsure.how)
-	return true
+	c.now = c.unsure.now
 }
 
 // fail gives the members that have no result yet this one; nil leaves them to be made alone.
@@ -215,7 +215,7 @@ func (c *creations) replays(ctx context.Context) error {
 		first, ok := found[key.Key]
 		switch {
 		case ok && c.unsure != nil && first.WorkflowID == key.WorkflowID:
-			return errJustMade
+			return errFindOut
 		case ok:
 			c.how[i], c.results[i] = refused, CreateResult{Result: Result{Err: shown(first.replay(key))}}
 		}
@@ -223,26 +223,28 @@ func (c *creations) replays(ctx context.Context) error {
 	return nil
 }
 
-// errJustMade says that an earlier commit, which was not acknowledged, has turned out to have happened.
-var errJustMade = fmt.Errorf("%w: the workflows of an earlier commit are there", errGuard)
+// errFindOut says that something tells whether an earlier commit, which was not acknowledged, has happened.
+var errFindOut = fmt.Errorf("%w: an earlier commit is to be looked for", errGuard)
 
 // once is the common transaction: it makes every member that nothing is in the way of, and refuses those
 // whose conflict policy does. Two members of one subject are made one after the other, and so is what first
-// has to cancel something: all but the first of a subject are left alone here.
+// has to cancel something: all but the first of a subject are left alone here. Rows that an earlier commit may have
+// inserted are inserted again as they were: either they are there, or they are now.
 func (c *creations) once(ctx context.Context) error {
 	s := c.store
 	return s.transact(ctx, func(t transaction) error {
-		g, checks, err := c.ground(ctx, t)
+		var checks []statement
+		var err error
+		if c.unsure != nil {
+			c.takeUnsure()
+			err = c.holdVersions(ctx, t)
+		} else {
+			checks, err = c.decide(ctx, t)
+		}
 		if err != nil {
 			return err
 		}
-		if err := c.build(ctx, t, g); err != nil {
-			return err
-		}
-		if err := c.decide(g.taken); err != nil {
-			return err
-		}
-		if keys := c.keys(g.now); len(keys) > 0 {
+		if keys := c.keys(); len(keys) > 0 {
 			err := t.exec(ctx, s.dialect.inserts(nil, insertKeyRow, keys)...)
 			if isLockTimeout(err) {
 				return decided{errInProgress()}
@@ -253,6 +255,39 @@ func (c *creations) once(ctx context.Context) error {
 		}
 		return t.commit(ctx, append(c.save().statements(&s.dialect), checks...)...)
 	})
+}
+
+// holdVersions keeps the versions that members name from being deleted; build does for those it decides on. One that has
+// been deleted had no workflow.
+func (c *creations) holdVersions(ctx context.Context, t transaction) error {
+	held := map[Version]bool{}
+	for i, op := range c.ops {
+		if v := op.Version; v != nil && c.how[i] == saved && !held[*v] {
+			err := c.store.holdVersion(ctx, t, v)
+			if errors.As(err, new(decided)) {
+				return errFindOut
+			}
+			if err != nil {
+				return err
+			}
+			held[*v] = true
+		}
+	}
+	return nil
+}
+
+// decide settles what becomes of each member, and gives what must be run after the inserts.
+func (c *creations) decide(ctx context.Context, t transaction) (checks []statement, err error) {
+	g, checks, err := c.ground(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	c.now = g.now
+	if err := c.build(ctx, t, g); err != nil {
+		return nil, err
+	}
+	c.sortOut(g.taken)
+	return checks, nil
 }
 
 // ground gives what the members are decided on, as it is read or expected, and what must be run after the inserts.
@@ -318,8 +353,8 @@ func (c *creations) build(ctx context.Context, t transaction, g ground) error {
 	return nil
 }
 
-// decide sorts out the members whose subject has an open workflow, or gets one from a member before.
-func (c *creations) decide(inTheWay map[oneActive]uuid.UUID) error {
+// sortOut sees to the members whose subject has an open workflow, or gets one from a member before.
+func (c *creations) sortOut(inTheWay map[oneActive]uuid.UUID) {
 	taken := map[oneActive]bool{}
 	for i := range c.ops {
 		w := &c.results[i].Change.Workflow
@@ -332,8 +367,6 @@ func (c *creations) decide(inTheWay map[oneActive]uuid.UUID) error {
 			c.store.expected.contested.Store(lookFirst)
 		}
 		switch {
-		case existing == w.ID && conflict:
-			return errJustMade
 		case taken[subject], conflict && c.ops[i].Conflict == domain.ConflictCancelExisting:
 			c.how[i], taken[subject] = alone, true
 		case conflict && c.ops[i].Conflict == domain.ConflictReturnExisting:
@@ -344,11 +377,10 @@ func (c *creations) decide(inTheWay map[oneActive]uuid.UUID) error {
 			taken[subject] = true
 		}
 	}
-	return nil
 }
 
 // keys gives the rows that remember the members which this transaction answers with a workflow.
-func (c *creations) keys(now time.Time) (rows [][]any) {
+func (c *creations) keys() (rows [][]any) {
 	for i, op := range c.ops {
 		if op.Key == nil {
 			continue
@@ -360,7 +392,7 @@ func (c *creations) keys(now time.Time) (rows [][]any) {
 		case c.how[i] != saved:
 			continue
 		}
-		rows = append(rows, keyInsert(&key, now))
+		rows = append(rows, keyInsert(&key, c.now))
 	}
 	return rows
 }

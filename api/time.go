@@ -6,7 +6,7 @@ import (
 )
 
 // Time is a moment on the wire: RFC 3339 in UTC, always with six decimals. It reads any RFC 3339 time and
-// cuts it to microseconds, which is what the databases keep.
+// cuts it to microseconds, which is what the databases keep; the edge has refused those out of bounds before.
 type Time struct{ Time time.Time } // not embedded, whose MarshalJSON would come before MarshalText and costs more
 
 // timeLayout is fixed in width, so that times also sort as text.

@@ -94,7 +94,8 @@ func (v *atValue) time() *time.Time { return (*time.Time)(v) }
 // rfc3339 is the exact form; the time package also takes one-digit hours and a decimal comma.
 var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$`)
 
-// ParseTime reads an RFC 3339 time and gives it in UTC, in microseconds.
+// ParseTime reads an RFC 3339 time from 1970 to 9000, which every database can keep and compare, whatever its
+// zone, and gives it in UTC, in microseconds. Requests and answers may name no others.
 func ParseTime(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil || !rfc3339.MatchString(s) || t.UTC().Year() < 1970 || t.UTC().Year() > 9000 {

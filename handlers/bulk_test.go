@@ -47,6 +47,8 @@ func TestBadBulk(t *testing.T) {
 		{name: "one bad value of two", request: bulk, body: filter(`{"state":["paused","stuck"],"type":["A","9"]}`), code: invalid, places: []string{"#/filter/state/1", "#/filter/type/1"}},
 		{name: "a hundred and one values", request: bulk, body: filter(`{"subject_id":["1"` + strings.Repeat(`,"1"`, 100) + `]}`), code: invalid, places: []string{"#/filter/subject_id"}},
 		{name: "a time that is none", request: bulk, body: filter(`{"created_before":"now"}`), code: invalid, places: []string{"#/filter/created_before"}},
+		{name: "times out of bounds", request: bulk, body: filter(`{"created_after":"0000-01-01T00:00:00Z","created_before":"9999-12-31T23:59:59-23:59"}`), code: invalid,
+			places: []string{"#/filter/created_after", "#/filter/created_before"}},
 		{name: "a query", request: bulk + "?state=paused", body: resume(""), code: domain.CodeInvalidQuery, places: []string{"state"}},
 		{name: "an idempotency key", request: bulk, body: resume(""), headers: []string{"Idempotency-Key", "k"}, code: domain.CodeInvalidIdempotencyKey, places: []string{"Idempotency-Key"}},
 		{name: "a form", request: bulk, body: "verb=resume", headers: []string{"Content-Type", "application/x-www-form-urlencoded"}, code: domain.CodeUnsupportedMediaType},
@@ -65,6 +67,8 @@ func TestBadSpeedrun(t *testing.T) {
 		{name: "an unknown action", request: speedrun, body: answers(`{},{"action":"stop"}`), code: invalid, places: []string{"#/answers/a~1b/1/action"}},
 		{name: "an unknown member", request: speedrun, body: answers(`{"actoin":"skip"}`), code: invalid, places: []string{"#/answers/a~1b/0/actoin"}},
 		{name: "wait and at", request: speedrun, body: answers(`{"action":"reattempt","wait":"1s","at":"2026-01-02T03:04:05Z"}`), code: invalid, places: []string{"#/answers/a~1b/0"}},
+		{name: "times out of bounds", request: speedrun, body: answers(`{"action":"reattempt","at":"9999-12-31T23:59:59-23:59"},{"next":{"at":"0000-01-01T00:00:00Z"}}`), code: invalid,
+			places: []string{"#/answers/a~1b/0/at", "#/answers/a~1b/1/next/at"}},
 		{name: "an idempotency key", request: speedrun, headers: []string{"Idempotency-Key", "k"}, code: domain.CodeInvalidIdempotencyKey, places: []string{"Idempotency-Key"}},
 	}, overRealHandlers)
 }

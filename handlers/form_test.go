@@ -56,7 +56,7 @@ func FuzzForms(f *testing.F) {
 			f.Add(route, body)
 		}
 	}
-	for _, body := range []string{createWith(`,"wait":"1h","at":"2026-01-02T03:04:05Z"`), createWith(`,"definition_version":1.0`), createWith(`,"definition_version":0`),
+	for _, body := range []string{createWith(`,"wait":"1h","at":"2026-01-02T03:04:05Z"`), createWith(`,"at":"9999-12-31T23:59:59-23:59"`), createWith(`,"definition_version":1.0`), createWith(`,"definition_version":0`),
 		createWith(`,"w\u0061it":"1h"`), createWith(`,"data":null`), createWith(`,"data":[]`), createWith(`,"other":1`), createWith(`,"on_conflict":"never"`), `{}`, `[]`, `"x"`} {
 		f.Add("POST /v1/workflows", body)
 		f.Add("POST /v1/workflows/batch", `{"workflows":[`+body+`]}`)

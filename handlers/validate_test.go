@@ -106,6 +106,8 @@ func TestBadInput(t *testing.T) {
 		{name: "wait as a number", request: create, body: createWith(`,"wait":5`), code: domain.CodeInvalidRequest, places: []string{"#/wait"}},
 		{name: "at without zone", request: create, body: createWith(`,"at":"2026-01-02T03:04:05"`), code: domain.CodeInvalidRequest, places: []string{"#/at"}},
 		{name: "at on a day that is not", request: create, body: createWith(`,"at":"2026-02-30T00:00:00Z"`), code: domain.CodeInvalidRequest, places: []string{"#/at"}},
+		{name: "at past 9000 in UTC alone", request: create, body: createWith(`,"at":"9000-12-31T23:59:59-00:01"`), code: domain.CodeInvalidRequest, places: []string{"#/at"}},
+		{name: "at past 9999 in UTC alone", request: reattempt, body: `{"at":"9999-12-31T23:59:59-23:59"}`, code: domain.CodeInvalidRequest, places: []string{"#/at"}},
 		{name: "wait and at, and more", request: create, body: createWith(`,"wait":"PT1S","at":"2026-01-02T03:04:05Z","x":1`), code: domain.CodeInvalidRequest, places: []string{"#/at", "#/x"}},
 		{name: "reattempt with wait and at", request: reattempt, body: `{"wait":"PT1S","at":"2026-01-02T03:04:05Z"}`, code: domain.CodeInvalidRequest, places: []string{"#/at"}},
 		{name: "step execution id that is none", request: pause, body: `{"step_execution_id":"7"}`, code: domain.CodeInvalidRequest, places: []string{"#/step_execution_id"}},
@@ -136,6 +138,10 @@ func TestBadInput(t *testing.T) {
 		{name: "unknown parameter on create", request: create + "?dry_run=true", body: createWith(""), code: domain.CodeInvalidQuery, places: []string{"dry_run"}},
 		{name: "bad escape", request: "GET /v1/workflows?type=%zz", code: domain.CodeInvalidQuery},
 		{name: "limit 0, all at once", request: "GET /v1/workflows?limit=0&state=redy&foo=1&created_after=yesterday", code: domain.CodeInvalidQuery, places: []string{"foo", "state", "created_after", "limit"}},
+		{name: "times out of bounds", request: "GET /v1/workflows?created_after=0001-01-01T00:00:00%2B14:00&created_before=9999-12-31T23:59:59-23:59",
+			code: domain.CodeInvalidQuery, places: []string{"created_after", "created_before"}},
+		{name: "due times out of bounds", request: "GET /v1/step-executions?due_after=1970-01-01T00:00:00%2B00:01&due_before=9001-01-01T00:00:00Z",
+			code: domain.CodeInvalidQuery, places: []string{"due_after", "due_before"}},
 		{name: "limit 201", request: "GET /v1/workflows?limit=201", code: domain.CodeInvalidQuery, places: []string{"limit"}},
 		{name: "limit twice", request: "GET /v1/workflows?limit=1&limit=2", code: domain.CodeInvalidQuery, places: []string{"limit"}},
 		{name: "limit in words", request: "GET /v1/step-executions?limit=ten", code: domain.CodeInvalidQuery, places: []string{"limit"}},
@@ -215,13 +221,14 @@ func TestMethodNotAllowed(t *testing.T) {
 // The words a client meets, once, in full.
 func TestSentences(t *testing.T) {
 	e := newEdge(t)
-	body := `{"tpye":"A","subject":{"id":7},"on_conflict":"x","definition_version":-1,"allow_multiple":null}`
+	body := `{"tpye":"A","subject":{"id":7},"on_conflict":"x","definition_version":-1,"allow_multiple":null,"at":"0000-01-01T00:00:00Z"}`
 	var got []string
 	for _, fault := range problemIn(t, e.do("POST", "/v1/workflows", body)).Errors {
 		got = append(got, fault.Pointer+": "+fault.Detail)
 	}
 	want := []string{
 		"#/allow_multiple: expected true or false, not null",
+		`#/at: "0000-01-01T00:00:00Z" is not a time from 1970 to 9000; write RFC 3339, for example "2026-01-02T03:04:05Z"`,
 		"#/definition_version: it must be at least 1",
 		"#/on_conflict: expected one of reject, return_existing, cancel_existing",
 		"#/subject/id: expected a string, not a number",

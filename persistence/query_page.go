@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/genevadrive/genevadrive/domain"
 )
@@ -41,10 +42,16 @@ func (p Page) after(filters any) (string, error) {
 	if err == nil {
 		err = json.Unmarshal(data, &c)
 	}
-	if err != nil || c.After == "" || c.Filters != hashOf(filters) {
+	if err != nil || !isKey(c.After) || c.Filters != hashOf(filters) {
 		return "", invalidCursor()
 	}
 	return c.After, nil
+}
+
+// isKey tells whether a list may go on after a text: names, ids and numbers are of visible ASCII. MySQL does not
+// compare another text with a column of them, and the other databases end a statement at a NUL.
+func isKey(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 func invalidCursor() error {

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"testing"
@@ -45,6 +46,23 @@ func TestListsArePagedNewestFirst(t *testing.T) {
 		for _, forged := range []string{"x", "e30", "%%%", "eyJhIjoiMSIsImYiOiIxIn0"} {
 			if _, _, err := s.Workflows(ctx, filter, Page{Limit: 1, Cursor: forged}); domain.CodeOf(err) != domain.CodeInvalidCursor {
 				t.Errorf("forged cursor %q: %v", forged, err)
+			}
+		}
+	})
+}
+
+// What a forged cursor goes on after reaches no database, each of which would choke on another part of it.
+func TestForgedCursorsOfNames(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *Store) {
+		for _, after := range []string{"", "a\xff", "a\\u0000", "a\\ud800", "é", "a b"} {
+			for list, read := range map[string]func(Page) error{
+				"definitions": func(p Page) error { _, _, err := s.Definitions(context.Background(), p); return err },
+				"endpoints":   func(p Page) error { _, _, err := s.Endpoints(context.Background(), p); return err },
+			} {
+				cursor := base64.RawURLEncoding.EncodeToString([]byte(`{"a":"` + after + `","f":"` + hashOf(list) + `"}`))
+				if err := read(Page{Limit: 1, Cursor: cursor}); domain.CodeOf(err) != domain.CodeInvalidCursor {
+					t.Errorf("%s after %q: %v", list, after, err)
+				}
 			}
 		}
 	})

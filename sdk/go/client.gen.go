@@ -1366,7 +1366,8 @@ type ClientInterface interface {
 	// 5 seconds later or more, those of running workflows too.
 	//
 	// Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
-	// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+	// endpoint that exists, another `secret` than its own does what rotating does: for 24 hours deliveries are
+	// signed with both.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1379,7 +1380,8 @@ type ClientInterface interface {
 	// 5 seconds later or more, those of running workflows too.
 	//
 	// Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
-	// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+	// endpoint that exists, another `secret` than its own does what rotating does: for 24 hours deliveries are
+	// signed with both.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1936,7 +1938,8 @@ func (c *Client) GetEndpoint(ctx context.Context, name EndpointName, reqEditors 
 // 5 seconds later or more, those of running workflows too.
 //
 // Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
-// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+// endpoint that exists, another `secret` than its own does what rotating does: for 24 hours deliveries are
+// signed with both.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1959,7 +1962,8 @@ func (c *Client) PutEndpointWithBody(ctx context.Context, name EndpointName, con
 // 5 seconds later or more, those of running workflows too.
 //
 // Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
-// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+// endpoint that exists, another `secret` than its own does what rotating does: for 24 hours deliveries are
+// signed with both.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4774,7 +4778,8 @@ type ClientWithResponsesInterface interface {
 	// 5 seconds later or more, those of running workflows too.
 	//
 	// Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
-	// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+	// endpoint that exists, another `secret` than its own does what rotating does: for 24 hours deliveries are
+	// signed with both.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4787,7 +4792,8 @@ type ClientWithResponsesInterface interface {
 	// 5 seconds later or more, those of running workflows too.
 	//
 	// Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
-	// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+	// endpoint that exists, another `secret` than its own does what rotating does: for 24 hours deliveries are
+	// signed with both.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6162,7 +6168,8 @@ func (c *ClientWithResponses) GetEndpointWithResponse(ctx context.Context, name 
 // 5 seconds later or more, those of running workflows too.
 //
 // Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
-// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+// endpoint that exists, another `secret` than its own does what rotating does: for 24 hours deliveries are
+// signed with both.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6181,7 +6188,8 @@ func (c *ClientWithResponses) PutEndpointWithBodyWithResponse(ctx context.Contex
 // 5 seconds later or more, those of running workflows too.
 //
 // Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
-// endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+// endpoint that exists, another `secret` than its own does what rotating does: for 24 hours deliveries are
+// signed with both.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

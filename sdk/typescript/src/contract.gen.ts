@@ -574,7 +574,8 @@ export interface paths {
          *     5 seconds later or more, those of running workflows too.
          *
          *     Without `secret` a new endpoint is given one; the answer to its creation is the only one that shows it. On an
-         *     endpoint that exists, `secret` takes the place of its secrets at once; to let receivers move over, rotate.
+         *     endpoint that exists, another `secret` than its own does what rotating does: for 24 hours deliveries are
+         *     signed with both.
          */
         put: operations["putEndpoint"];
         post?: never;

@@ -32,6 +32,9 @@ func TestBadEndpoints(t *testing.T) {
 		{name: "deleting one", request: "DELETE /v1/endpoints/a%20b", code: domain.CodeEndpointNotFound},
 		{name: "rotating one", request: "POST /v1/endpoints/9/rotate", code: domain.CodeEndpointNotFound},
 		{name: "rotating under a key", request: "POST /v1/endpoints/app/rotate", headers: []string{"Idempotency-Key", "k"}, code: domain.CodeInvalidIdempotencyKey, places: []string{"Idempotency-Key"}},
+		{name: "rotating to a secret", request: "POST /v1/endpoints/app/rotate", body: `{"secret":"` + secretOf(32) + `"}`, code: invalid, places: []string{"#/secret"}},
+		{name: "rotating with a body that is no object", request: "POST /v1/endpoints/app/rotate", body: `[]`, code: invalid, places: []string{"#"}},
+		{name: "rotating with a form", request: "POST /v1/endpoints/app/rotate", body: "secret=x", headers: []string{"Content-Type", "application/x-www-form-urlencoded"}, code: domain.CodeUnsupportedMediaType},
 		{name: "no URL", request: put, body: `{}`, code: invalid, places: []string{"#/url"}},
 		{name: "a field that is not known", request: put, body: with(`,"secrets":[]`), code: invalid, places: []string{"#/secrets"}},
 		{name: "in flight 0", request: put, body: with(`,"max_in_flight":0`), code: invalid, places: []string{"#/max_in_flight"}},
@@ -96,9 +99,10 @@ func TestEndpointViews(t *testing.T) {
 			Headers: api.PutEndpoint201ResponseHeaders{Location: &location}}, 201, "{" + full + `"secret":"whsec_x",` + end},
 		"changed": {"PUT /v1/endpoints/app", `{"url":"https://a.example","secret":"` + secretOf(24) + `","timeout":"10m"}`,
 			api.PutEndpoint200JSONResponse(endpointView(ep, "")), 200, "{" + full + end},
-		"rotated": {"POST /v1/endpoints/app/rotate", "", api.RotateEndpoint200JSONResponse(endpointView(ep, "whsec_x")), 200, "{" + full + `"secret":"whsec_x",` + end},
-		"listed":  {"GET /v1/endpoints?limit=1", "", api.ListEndpoints200JSONResponse{Items: []api.Endpoint{endpointView(ep, "")}}, 200, `{"items":[{` + full + end + `],"next_cursor":null}`},
-		"deleted": {"DELETE /v1/endpoints/app", "", api.DeleteEndpoint204Response{}, 204, ""},
+		"rotated":                    {"POST /v1/endpoints/app/rotate", "", api.RotateEndpoint200JSONResponse(endpointView(ep, "whsec_x")), 200, "{" + full + `"secret":"whsec_x",` + end},
+		"rotated by an empty object": {"POST /v1/endpoints/app/rotate", "{}", api.RotateEndpoint200JSONResponse(endpointView(ep, "whsec_x")), 200, "{" + full + `"secret":"whsec_x",` + end},
+		"listed":                     {"GET /v1/endpoints?limit=1", "", api.ListEndpoints200JSONResponse{Items: []api.Endpoint{endpointView(ep, "")}}, 200, `{"items":[{` + full + end + `],"next_cursor":null}`},
+		"deleted":                    {"DELETE /v1/endpoints/app", "", api.DeleteEndpoint204Response{}, 204, ""},
 	} {
 		e.api.answer = tt.answer
 		method, target, _ := strings.Cut(tt.request, " ")

@@ -32,6 +32,10 @@ var (
 // Bodies that are read by the domain, with rules that no schema tells.
 var domainBodies = []string{"#/components/schemas/Definition", "#/components/schemas/Answer"}
 
+// nothing is what a POST that takes no body may be sent all the same: an object without members. Whatever else
+// somebody asks for there would not be done.
+var nothing = openapi3.NewObjectSchema().WithoutAdditionalProperties()
+
 // callbackScheme is the security scheme of the operations that take a callback's token in place of an API key.
 const callbackScheme = "callback"
 
@@ -99,7 +103,7 @@ func batchShapes(schema *openapi3.Schema, known map[*openapi3.Schema]*shape) (ba
 	return batch, member
 }
 
-func newOperation(path string, shared openapi3.Parameters, op *openapi3.Operation, shapes map[*openapi3.Schema]*shape) *operation {
+func newOperation(method, path string, shared openapi3.Parameters, op *openapi3.Operation, shapes map[*openapi3.Schema]*shape) *operation {
 	o := &operation{query: map[string]*openapi3.Parameter{}, badPathCode: badPathCode(path), timeLimit: requestTimeout,
 		maxBytes:     MaxBodyBytes,
 		unrepeatable: slices.Contains(unrepeatable, op.OperationID), callback: takes(op, callbackScheme)}
@@ -121,6 +125,9 @@ func newOperation(path string, shared openapi3.Parameters, op *openapi3.Operatio
 		}
 	}
 	if op.RequestBody == nil {
+		if method == http.MethodPost {
+			o.body, o.mediaTypes = shapeOf(nothing, shapes), []string{"application/json"}
+		}
 		return o
 	}
 	body := op.RequestBody.Value

@@ -42,7 +42,7 @@ func newContract() (*contract, error) {
 	shapes := map[*openapi3.Schema]*shape{}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			c.operations[method+" "+path] = newOperation(path, item.Parameters, op, shapes)
+			c.operations[method+" "+path] = newOperation(method, path, item.Parameters, op, shapes)
 		}
 	}
 	return c, nil

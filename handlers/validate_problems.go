@@ -157,7 +157,10 @@ func unknownKey(e *openapi3.SchemaError) (string, bool) {
 
 func unknownProperty(key string, schema *openapi3.Schema) string {
 	known := slices.Sorted(maps.Keys(schema.Properties))
-	if near := strictjson.Nearest(key, known); near != "" {
+	switch near := strictjson.Nearest(key, known); {
+	case len(known) == 0:
+		return "there are no fields here"
+	case near != "":
 		return fmt.Sprintf("this is not a known field; did you mean %q?", near)
 	}
 	return "this is not a known field; known are " + strings.Join(known, ", ")

@@ -1392,7 +1392,8 @@ type ClientInterface interface {
 	//
 	// For 24 hours deliveries are signed with the new secret and the old one, then with the new one alone. The
 	// answer is the only one that shows it. An `Idempotency-Key` is refused (400 `invalid_idempotency_key`), since
-	// the answer is kept nowhere: if it got lost, rotate again.
+	// the answer is kept nowhere: if it got lost, rotate again. It takes no body; a secret that you
+	// chose goes into the endpoint's settings.
 	//
 	// Corresponds with POST /v1/endpoints/{name}/rotate (the `RotateEndpoint` operationId).
 	RotateEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1984,7 +1985,8 @@ func (c *Client) PutEndpoint(ctx context.Context, name EndpointName, body PutEnd
 //
 // For 24 hours deliveries are signed with the new secret and the old one, then with the new one alone. The
 // answer is the only one that shows it. An `Idempotency-Key` is refused (400 `invalid_idempotency_key`), since
-// the answer is kept nowhere: if it got lost, rotate again.
+// the answer is kept nowhere: if it got lost, rotate again. It takes no body; a secret that you
+// chose goes into the endpoint's settings.
 //
 // Corresponds with POST /v1/endpoints/{name}/rotate (the `RotateEndpoint` operationId).
 func (c *Client) RotateEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4804,7 +4806,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// For 24 hours deliveries are signed with the new secret and the old one, then with the new one alone. The
 	// answer is the only one that shows it. An `Idempotency-Key` is refused (400 `invalid_idempotency_key`), since
-	// the answer is kept nowhere: if it got lost, rotate again.
+	// the answer is kept nowhere: if it got lost, rotate again. It takes no body; a secret that you
+	// chose goes into the endpoint's settings.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6206,7 +6209,8 @@ func (c *ClientWithResponses) PutEndpointWithResponse(ctx context.Context, name 
 //
 // For 24 hours deliveries are signed with the new secret and the old one, then with the new one alone. The
 // answer is the only one that shows it. An `Idempotency-Key` is refused (400 `invalid_idempotency_key`), since
-// the answer is kept nowhere: if it got lost, rotate again.
+// the answer is kept nowhere: if it got lost, rotate again. It takes no body; a secret that you
+// chose goes into the endpoint's settings.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -608,7 +608,8 @@ export interface paths {
          * Make a new secret
          * @description For 24 hours deliveries are signed with the new secret and the old one, then with the new one alone. The
          *     answer is the only one that shows it. An `Idempotency-Key` is refused (400 `invalid_idempotency_key`), since
-         *     the answer is kept nowhere: if it got lost, rotate again.
+         *     the answer is kept nowhere: if it got lost, rotate again. It takes no body; a secret that you
+         *     chose goes into the endpoint's settings.
          */
         post: operations["rotateEndpoint"];
         delete?: never;
@@ -3151,6 +3152,9 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };

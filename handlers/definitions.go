@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -103,8 +104,12 @@ func webhookView(w *domain.Webhook) *api.ResolvedWebhook {
 	if w == nil {
 		return nil
 	}
+	timeout, maxInFlight := w.Timeout, w.MaxInFlight
+	if w.Endpoint == "" { // else what is not given is for the endpoint to say
+		timeout, maxInFlight = cmp.Or(timeout, domain.DefaultWebhookTimeout), cmp.Or(maxInFlight, domain.DefaultMaxInFlight)
+	}
 	v := &api.ResolvedWebhook{URL: orNull(w.URL), Endpoint: orNull(w.Endpoint), Path: orNull(w.Path),
-		Headers: map[string]string{}, Timeout: durationView(w.Timeout), MaxInFlight: orNull(w.MaxInFlight)}
+		Headers: map[string]string{}, Timeout: durationView(timeout), MaxInFlight: orNull(maxInFlight)}
 	maps.Copy(v.Headers, w.Headers)
 	return v
 }

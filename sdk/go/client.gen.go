@@ -287,10 +287,10 @@ type Definition struct {
 	// CallbackTimeout ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
 	CallbackTimeout *Duration `json:"callback_timeout,omitempty"`
 
-	// CancelIf Cancels the workflow if any of them is true before a step.
+	// CancelIf Cancels the workflow if any of them is true before a step. A single one may stand here without the array.
 	CancelIf []Condition `json:"cancel_if,omitempty"`
 
-	// Conditions Named conditions.
+	// Conditions Named conditions. They cannot name others.
 	Conditions map[string]Condition `json:"conditions,omitempty"`
 
 	// Extends Name of a workflow type or step.
@@ -862,9 +862,9 @@ type Webhook struct {
 	MaxInFlight *int              `json:"max_in_flight,omitempty"`
 	Path        *string           `json:"path,omitempty"`
 
-	// Timeout ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
-	Timeout *Duration `json:"timeout,omitempty"`
-	URL     *string   `json:"url,omitempty"`
+	// Timeout A duration from 100 ms to 10 minutes.
+	Timeout *WebhookTimeout `json:"timeout,omitempty"`
+	URL     *string         `json:"url,omitempty"`
 }
 
 // WebhookSecret Standard Webhooks secret, `whsec_` and the base64 of 24 to 64 bytes.

@@ -978,11 +978,11 @@ export interface components {
             on_exception?: components["schemas"]["OnException"];
             retry?: components["schemas"]["Retry"];
             callback_timeout?: components["schemas"]["Duration"];
-            /** @description Named conditions. */
+            /** @description Named conditions. They cannot name others. */
             conditions?: {
                 [key: string]: components["schemas"]["Condition"];
             };
-            /** @description Cancels the workflow if any of them is true before a step. */
+            /** @description Cancels the workflow if any of them is true before a step. A single one may stand here without the array. */
             cancel_if?: components["schemas"]["Condition"][];
             hooks?: {
                 before_step_starts?: components["schemas"]["Webhook"];
@@ -1012,7 +1012,7 @@ export interface components {
             url?: string;
             endpoint?: components["schemas"]["Name"];
             path?: string;
-            timeout?: components["schemas"]["Duration"];
+            timeout?: components["schemas"]["WebhookTimeout"];
             headers?: {
                 [key: string]: string;
             };

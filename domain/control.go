@@ -217,14 +217,18 @@ func (c control) unknownStep(name string) error {
 	return e
 }
 
-// PatchData applies a JSON merge patch to the data of an open or ended workflow. Errors: unreadable_body,
-// invalid_request for a patch that is no object, data_too_large.
+// PatchData applies a JSON merge patch to the data of an open workflow. Errors: unreadable_body,
+// invalid_request for a patch that is no object, invalid_transition for a terminal workflow, data_too_large.
 func PatchData(w Workflow, patch []byte, now time.Time) (Change, error) {
 	if err := strictjson.Check(patch); err != nil {
 		return Change{}, ReadError(err, CodeInvalidRequest)
 	}
 	if bytes.TrimSpace(patch)[0] != '{' {
 		return Change{}, WithProblems(CodeInvalidRequest, []Problem{{Pointer: "#", Detail: "A merge patch on the workflow's data must be an object."}})
+	}
+	if w.State.Terminal() {
+		return Change{}, &Error{Code: CodeInvalidTransition, State: string(w.State),
+			Detail: fmt.Sprintf("The data of a workflow that is %s cannot be changed.", w.State)}
 	}
 	data, err := mergeData(w.Data, patch)
 	if err != nil {

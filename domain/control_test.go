@@ -281,7 +281,7 @@ func TestPatchData(t *testing.T) {
 		{`{}`, `{"a":"` + string(slices.Repeat([]byte("x"), MaxDataBytes-7)) + `"}`, "data_too_large"},
 	}
 	for _, tt := range tests {
-		for _, name := range []string{"executing", "held", "finished"} {
+		for _, name := range []string{"executing", "held"} {
 			r := situation(name)
 			r.w.Data = []byte(tt.data)
 			c, err := r.decide(t, t0, func(w Workflow, _ *Execution) (Change, error) { return PatchData(w, []byte(tt.patch), t0) })
@@ -296,4 +296,14 @@ func TestPatchData(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestPatchDataOfATerminalWorkflow(t *testing.T) {
+	for _, name := range []string{"finished", "canceled"} {
+		r := situation(name)
+		_, err := PatchData(r.w, []byte(`{"a":1}`), t0)
+		expect(t, name, show(Change{}, err, t0), "invalid_transition "+name)
+	}
+	_, err := PatchData(situation("finished").w, []byte(`[]`), t0)
+	expect(t, "a patch that is none", string(CodeOf(err)), "invalid_request")
 }

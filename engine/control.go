@@ -23,7 +23,8 @@ func (e *Engine) Control(ctx context.Context, id uuid.UUID, cmd domain.Command, 
 	return Outcome{Workflow: shown(change.Workflow, change.Current()), Status: 200}, nil
 }
 
-// PatchData applies a JSON merge patch to a workflow's data. Errors: workflow_not_found, data_too_large.
+// PatchData applies a JSON merge patch to a workflow's data. Errors: workflow_not_found, invalid_transition for a
+// terminal workflow, data_too_large.
 func (e *Engine) PatchData(ctx context.Context, id uuid.UUID, patch []byte) (Workflow, error) {
 	var current *domain.Execution
 	result := e.apply(ctx, persistence.Op{WorkflowID: id, Once: e.NewID(),

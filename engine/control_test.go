@@ -83,6 +83,23 @@ func TestSkipOfAStaleExecutionIsRefused(t *testing.T) {
 	})
 }
 
+func TestATerminalWorkflowKeepsItsData(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		e := w.engine()
+		w.define(e, "type: Ended\nsteps: [{name: one, wait: 1d}]")
+		for _, verb := range []domain.Verb{domain.VerbFinish, domain.VerbCancel} {
+			wf := w.create(e, "Ended")
+			w.control(e, wf.ID, verb)
+			if _, err := e.PatchData(w.t.Context(), wf.ID, []byte(`{"a":1}`)); domain.CodeOf(err) != domain.CodeInvalidTransition {
+				w.t.Errorf("a patch after %s: %v", verb, err)
+			}
+			if now, err := e.Workflow(w.t.Context(), wf.ID); err != nil || string(now.Data) != string(wf.Data) {
+				w.t.Errorf("after %s and a patch the data is %s, %v", verb, now.Data, err)
+			}
+		}
+	})
+}
+
 func TestReattemptBringsAWaitingStepForward(t *testing.T) {
 	eachWorld(t, func(w *world) {
 		e := w.start()

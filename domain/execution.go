@@ -72,10 +72,10 @@ const (
 
 // ExecutionError is what went wrong with an attempt.
 type ExecutionError struct {
-	Code      ErrorCode `json:"code"`
-	Message   string    `json:"message"`
-	Backtrace string    `json:"backtrace,omitempty"`
-	Status    int       `json:"status,omitempty"` // HTTP status, 0: none
+	Code      ErrorCode
+	Message   string
+	Backtrace string
+	Status    int // HTTP status, 0: none
 }
 
 // Attempt records a delivery that failed, was interrupted or superseded. The one that succeeded is recorded

@@ -105,6 +105,29 @@ func TestFailedAttemptIsRetriedUnderTheSameID(t *testing.T) {
 	})
 }
 
+// TestThePreviousErrorIsDeliveredWhole fails attempts with and without a status and a backtrace; the receiver checks
+// the deliveries that follow against the contract.
+func TestThePreviousErrorIsDeliveredWhole(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		e := w.start()
+		w.define(e, "type: Told\nretry: {initial: PT0.01S}\nsteps: [{name: one, webhook: {timeout: PT0.5S}}]")
+		for want, failing := range map[domain.ErrorCode]http.HandlerFunc{
+			domain.ErrHTTPStatus:     func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusServiceUnavailable) },
+			domain.ErrConnection:     func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+			domain.ErrTimeout:        func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+			domain.ErrReceiverFailed: says(`{"action":"fail","retryable":true,"error":{"message":"no","backtrace":"main.go:1"}}`),
+		} {
+			w.receiver.on("one", once(failing, says("")))
+			wf := w.create(e, "Told")
+			w.receiver.next(w.t)
+			if p := w.receiver.next(w.t).Body.Data.StepExecution.PreviousError; p == nil || p.Code != want {
+				w.t.Errorf("after %s the previous error is %+v", want, p)
+			}
+			w.awaitState(wf.ID, domain.WorkflowFinished)
+		}
+	})
+}
+
 func TestAttemptsAreLimited(t *testing.T) {
 	eachWorld(t, func(w *world) {
 		e := w.start()

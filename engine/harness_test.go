@@ -20,6 +20,7 @@ import (
 
 	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/engine"
+	"github.com/genevadrive/genevadrive/internal/contracttest"
 	"github.com/genevadrive/genevadrive/internal/testenv"
 	"github.com/genevadrive/genevadrive/persistence"
 	"github.com/genevadrive/genevadrive/queue"
@@ -240,8 +241,10 @@ type delivery struct {
 	}
 }
 
-// receiver is an application: it answers each step as it was told, and reports every delivery.
+// receiver is an application: it answers each step as it was told, and reports every delivery. One that breaks the
+// published contract fails the test.
 type receiver struct {
+	t          *testing.T
 	url        string
 	deliveries chan delivery
 
@@ -250,7 +253,7 @@ type receiver struct {
 }
 
 func newReceiver(t *testing.T) *receiver {
-	r := &receiver{deliveries: make(chan delivery, 1000), answers: map[string]http.HandlerFunc{}}
+	r := &receiver{t: t, deliveries: make(chan delivery, 1000), answers: map[string]http.HandlerFunc{}}
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
 	r.url = server.URL
@@ -281,7 +284,12 @@ func once(first, then http.HandlerFunc) http.HandlerFunc {
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	d := delivery{ID: req.Header.Get("webhook-id"), Step: req.Header.Get("genevadrive-step"), Attempt: req.Header.Get("genevadrive-attempt")}
-	if err := json.NewDecoder(req.Body).Decode(&d.Body); err != nil {
+	body, err := io.ReadAll(req.Body)
+	if err == nil {
+		contracttest.Delivery(r.t, body)
+		err = json.Unmarshal(body, &d.Body)
+	}
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}

@@ -45,12 +45,34 @@ type envelopeSubject struct {
 }
 
 type envelopeExecution struct {
-	ID            uuid.UUID              `json:"id"`
-	StepName      string                 `json:"step_name"`
-	Params        json.RawMessage        `json:"params"`
-	Attempt       int                    `json:"attempt"`
-	ScheduledFor  string                 `json:"scheduled_for"`
-	PreviousError *domain.ExecutionError `json:"previous_error"`
+	ID            uuid.UUID       `json:"id"`
+	StepName      string          `json:"step_name"`
+	Params        json.RawMessage `json:"params"`
+	Attempt       int             `json:"attempt"`
+	ScheduledFor  string          `json:"scheduled_for"`
+	PreviousError *envelopeError  `json:"previous_error"`
+}
+
+// envelopeError has all its members always, null for what there is not.
+type envelopeError struct {
+	Code      domain.ErrorCode `json:"code"`
+	Message   string           `json:"message"`
+	Backtrace *string          `json:"backtrace"`
+	Status    *int             `json:"status"`
+}
+
+func previousError(e *domain.ExecutionError) *envelopeError {
+	if e == nil {
+		return nil
+	}
+	shown := &envelopeError{Code: e.Code, Message: e.Message}
+	if e.Backtrace != "" {
+		shown.Backtrace = &e.Backtrace
+	}
+	if e.Status != 0 {
+		shown.Status = &e.Status
+	}
+	return shown
 }
 
 var noParams = json.RawMessage(`{}`)
@@ -83,7 +105,7 @@ func (e *Engine) payload(c *claimed, m message) ([]byte, error) {
 				Subject:           envelopeSubject{Type: c.workflow.SubjectType, ID: c.workflow.SubjectID},
 				Data:              c.workflow.Data, CreatedAt: wireTime(c.workflow.CreatedAt)},
 			StepExecution: envelopeExecution{ID: c.execution.ID, StepName: c.execution.StepName, Params: params,
-				Attempt: c.execution.Attempt, ScheduledFor: wireTime(c.execution.ScheduledFor), PreviousError: c.execution.Error},
+				Attempt: c.execution.Attempt, ScheduledFor: wireTime(c.execution.ScheduledFor), PreviousError: previousError(c.execution.Error)},
 			Callback: m.callback,
 		}})
 	if err != nil {

@@ -1,6 +1,7 @@
-// Package contracttest checks every response a test gets against the published contract. It is stricter than
-// the contract is with clients: in tests a response must not have a property that is not documented, times
-// have six decimals, and a status that the operation does not list is a fault. It knows nothing of handlers.
+// Package contracttest checks every response a test gets, and every delivery its receivers get, against the
+// published contract. It is stricter than the contract is with clients: in tests neither may have a property that
+// is not documented, times have six decimals, and a status that the operation does not list is a fault. It knows
+// nothing of handlers.
 package contracttest
 
 import (
@@ -59,6 +60,14 @@ func Handler(t testing.TB, next http.Handler) http.Handler {
 	})
 }
 
+// Delivery reports to t how the body of a delivery breaks the contract.
+func Delivery(t testing.TB, body []byte) {
+	t.Helper()
+	if err := loaded(t).checkDelivery(body); err != nil {
+		t.Errorf("%v\ndelivery: %s", err, body)
+	}
+}
+
 type transport struct {
 	t        testing.TB
 	next     http.RoundTripper
@@ -86,8 +95,9 @@ func (tr transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // contract is the published document, made strict for tests.
 type contract struct {
-	router  routers.Router
-	problem *openapi3.Schema
+	router     routers.Router
+	problem    *openapi3.Schema
+	deliveries map[string]*openapi3.Schema // by the delivery's type
 }
 
 var load = sync.OnceValues(func() (*contract, error) {
@@ -95,12 +105,15 @@ var load = sync.OnceValues(func() (*contract, error) {
 	if err != nil {
 		return nil, err
 	}
-	tighten(doc)
+	schemas := doc.Components.Schemas
+	step, hook := schemas["StepDelivery"], schemas["HookDelivery"]
+	tighten(doc, step, hook)
 	router, err := legacy.NewRouter(doc, openapi3.DisableExamplesValidation())
 	if err != nil {
 		return nil, err
 	}
-	return &contract{router: router, problem: doc.Components.Schemas["Problem"].Value}, nil
+	return &contract{router: router, problem: schemas["Problem"].Value,
+		deliveries: map[string]*openapi3.Schema{"step.perform": step.Value, "hook.before_step_starts": hook.Value}}, nil
 })
 
 func loaded(t testing.TB) *contract {
@@ -171,8 +184,20 @@ func (c *contract) checkProblem(status int, header http.Header, body []byte) (co
 	return fmt.Sprint(value["code"]), nil
 }
 
-// tighten closes the objects of responses and fixes the form of times and ids.
-func tighten(doc *openapi3.T) {
+func (c *contract) checkDelivery(body []byte) error {
+	var value map[string]any
+	if err := json.Unmarshal(body, &value); err != nil {
+		return fmt.Errorf("a delivery that is no JSON object: %w", err)
+	}
+	schema := c.deliveries[fmt.Sprint(value["type"])]
+	if schema == nil {
+		return fmt.Errorf("a delivery of the type %v, which is not documented", value["type"])
+	}
+	return schema.VisitJSON(value, openapi3.MultiErrors())
+}
+
+// tighten closes the objects of responses and of those schemas, and fixes the form of times and ids.
+func tighten(doc *openapi3.T, schemas ...*openapi3.SchemaRef) {
 	seen := map[*openapi3.Schema]bool{}
 	var walk func(ref *openapi3.SchemaRef)
 	walk = func(ref *openapi3.SchemaRef) {
@@ -198,6 +223,9 @@ func tighten(doc *openapi3.T) {
 			walk(one)
 		}
 		walk(s.Items)
+	}
+	for _, ref := range schemas {
+		walk(ref)
 	}
 	for _, item := range doc.Paths.Map() {
 		for _, op := range item.Operations() {

@@ -91,3 +91,29 @@ func TestClientAndHandlerReportAndPassOn(t *testing.T) {
 		t.Errorf("status %d, %d faults reported; want 202 and one fault each", response.StatusCode, tb.faults)
 	}
 }
+
+func TestDelivery(t *testing.T) {
+	const (
+		failed = `{"code":"timeout","message":"x","backtrace":null,"status":null}`
+		good   = `{"type":"step.perform","timestamp":"2026-01-02T03:04:05.000006Z","data":{
+			"workflow":{"id":"019b7c5a-2f00-7d11-8a51-0f3c2b1a9e70","type":"A","definition_version":1,"subject":{"type":"User","id":"1"},
+				"data":{},"created_at":"2026-01-02T03:04:05.000006Z"},
+			"step_execution":{"id":"019b7c5a-2f01-7a20-9c42-5d6e7f809112","step_name":"a","params":{},"attempt":2,
+				"scheduled_for":"2026-01-02T03:04:05.000006Z","previous_error":` + failed + `}}}`
+	)
+	for body, faults := range map[string]int{
+		good: 0,
+		strings.Replace(good, "step.perform", "hook.before_step_starts", 1): 0,
+		strings.Replace(good, failed, "null", 1):                            0,
+		strings.Replace(good, `,"status":null`, "", 1):                      1,
+		strings.Replace(good, `"attempt":2`, `"attempt":2,"more":1`, 1):     1,
+		strings.Replace(good, ".000006Z", "Z", 1):                           1,
+		strings.Replace(good, "step.perform", "step.done", 1):               1,
+		"[]": 1,
+	} {
+		tb := &recorder{TB: t}
+		if Delivery(tb, []byte(body)); tb.faults != faults {
+			t.Errorf("%d faults, want %d: %s", tb.faults, faults, body)
+		}
+	}
+}

@@ -77,8 +77,8 @@ type nextBody struct {
 }
 
 type errorBody struct {
-	Message   string `json:"message"`
-	Backtrace string `json:"backtrace"`
+	Message   *string `json:"message"`
+	Backtrace string  `json:"backtrace"`
 }
 
 type atValue time.Time
@@ -106,7 +106,8 @@ func ParseTime(s string) (time.Time, error) {
 
 // ParseAnswer reads the body of a 2xx response or a callback. An empty body means complete. The error has
 // the code unreadable_body when the body is not JSON at all, and invalid_answer, with every problem, when it
-// is JSON but no answer. queues are the names that next.queue may have.
+// is JSON but no answer. null stands for a member that is not there, but not in the place of what decides: the
+// action, and the error of a fail. queues are the names that next.queue may have.
 func ParseAnswer(body []byte, queues []string) (*Answer, error) {
 	if len(bytes.Trim(body, " \t\r\n")) == 0 {
 		return &Answer{Action: ActionComplete}, nil
@@ -116,10 +117,30 @@ func ParseAnswer(body []byte, queues []string) (*Answer, error) {
 		return nil, answerError(body, err)
 	}
 	a := b.answer()
-	if problems := b.check(a, queues); len(problems) > 0 {
+	problems := b.nulls(a, body)
+	if len(problems) == 0 {
+		problems = b.check(a, queues)
+	}
+	if len(problems) > 0 {
 		return nil, invalidAnswer(problems)
 	}
 	return a, nil
+}
+
+// nulls finds the null that stands where one cannot; the reader of JSON takes it for an absent member.
+func (b *answerBody) nulls(a *Answer, body []byte) []Problem {
+	if !bytes.Contains(body, []byte("null")) {
+		return nil
+	}
+	var given map[string]json.RawMessage
+	_ = json.Unmarshal(body, &given) // it has been read already
+	switch {
+	case string(given["action"]) == "null":
+		return []Problem{{Pointer: "#/action", Detail: "expected a string, not null; the actions are " + strings.Join(actions, ", ") + "."}}
+	case a.Action == ActionFail && string(given["error"]) == "null":
+		return []Problem{{Pointer: "#/error", Detail: "expected an object, not null; leave error out if there is nothing to say."}}
+	}
+	return nil
 }
 
 func answerError(body []byte, err error) error {
@@ -183,7 +204,10 @@ func (b *answerBody) answer() *Answer {
 		}
 	}
 	if b.Error != nil {
-		a.Message, a.Backtrace = cut(b.Error.Message, maxMessage), cut(b.Error.Backtrace, maxBacktrace)
+		a.Backtrace = cut(b.Error.Backtrace, maxBacktrace)
+		if b.Error.Message != nil {
+			a.Message = cut(*b.Error.Message, maxMessage)
+		}
 	}
 	a.Retryable = b.Retryable != nil && *b.Retryable
 	return a
@@ -212,6 +236,8 @@ func (b *answerBody) check(a *Answer, queues []string) (problems []Problem) {
 	if a.Action != ActionFail {
 		misplaced(b.Error != nil, "error", "the action fail")
 		misplaced(b.Retryable != nil, "retryable", "the action fail")
+	} else if b.Error != nil && b.Error.Message == nil {
+		add("#/error/message", "An error has a message; leave error out if there is nothing to say.")
 	}
 	if a.Data != nil && a.Action == ActionFail {
 		add("#/data", "data does not go with the action fail: a failed attempt leaves nothing behind.")

@@ -42,8 +42,10 @@ func TestParseAnswer(t *testing.T) {
 		{`{"next":{}}`, Answer{Action: ActionComplete, Next: &NextOptions{}}},
 		{`{"next":{"wait":"P2D","queue":"low","priority":0}}`, Answer{Action: ActionComplete, Next: &NextOptions{Wait: ptr(48 * time.Hour), Queue: "low", Priority: ptr(0)}}},
 		{`{"action":"skip","next":{"at":"2026-01-02T03:04:05.000006Z","priority":9}}`, Answer{Action: ActionSkip, Next: &NextOptions{At: &at, Priority: ptr(9)}}},
-		// null stands for an absent field, as the serialisers of many languages write it.
-		{`{"action":null,"wait":null,"at":null,"data":null,"reason":null,"next":null,"error":null,"retryable":null}`, Answer{Action: ActionComplete}},
+		// null stands for an absent field, as the serialisers of many languages write it, where the field is optional.
+		{`{"wait":null,"at":null,"data":null,"reason":null,"next":null,"error":null,"retryable":null}`, Answer{Action: ActionComplete}},
+		{`{"action":"reattempt","wait":null,"at":"2026-01-02T03:04:05.000006Z"}`, Answer{Action: ActionReattempt, At: &at}},
+		{`{"action":"fail","error":{"message":"null","backtrace":null},"retryable":null}`, Answer{Action: ActionFail, Message: "null"}},
 		{`{"next":{"wait":null,"at":null,"queue":null,"priority":null}}`, Answer{Action: ActionComplete, Next: &NextOptions{}}},
 		{`{"\u0061ction":"skip"}`, Answer{Action: ActionSkip}},
 		{`{"action":"skip","reason":"\ud83d\ude00"}`, Answer{Action: ActionSkip, Reason: "😀"}},
@@ -77,6 +79,7 @@ func TestParseAnswerRefuses(t *testing.T) {
 		{`{"action":"complete "}`, invalid, "#/action", `did you mean "complete"?`},
 		{`{"action":1}`, invalid, "#/action", "expected a string, not 1"},
 		{`{"action":["complete"]}`, invalid, "#/action", "expected a string, not an array"},
+		{`{"action":null}`, invalid, "#/action", "not null"}, {`{"\u0061ction":null,"wait":"PT1S"}`, invalid, "#/action", "not null"},
 		{`{"acton":"skip"}`, invalid, "#/acton", `did you mean "action"?`},
 		{`{"Action":"skip"}`, invalid, "#/Action", `did you mean "action"?`},
 		{`{"status":"ok"}`, invalid, "#/status", `"status" is not a known field`},
@@ -130,6 +133,9 @@ func TestParseAnswerRefuses(t *testing.T) {
 
 		{`{"error":{"message":"m"}}`, invalid, "#/error", "the action fail"}, {`{"action":"cancel","retryable":false}`, invalid, "#/retryable", "the action fail"},
 		{`{"action":"fail","error":"m"}`, invalid, "#/error", "expected an object"}, {`{"action":"fail","error":{"mesage":"m"}}`, invalid, "#/error/mesage", `did you mean "message"?`},
+		{`{"action":"fail","error":null}`, invalid, "#/error", "expected an object, not null"},
+		{`{"action":"fail","error":{}}`, invalid, "#/error/message", "has a message"}, {`{"action":"fail","error":{"message":null,"backtrace":"b"}}`, invalid, "#/error/message", "has a message"},
+		{`{"action":"fail","error":{"message":["m"]}}`, invalid, "#/error/message", "expected a string"},
 		{`{"action":"fail","retryable":"yes"}`, invalid, "#/retryable", "true or false"},
 
 		{`{"action":1,"wait":2,"next":{"priority":"x"},"bogus":true}`, invalid, "#/action #/wait #/next/priority #/bogus", ""},

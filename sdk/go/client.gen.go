@@ -101,7 +101,8 @@ const (
 	WorkflowStateReady      WorkflowState = "ready"
 )
 
-// Answer What your webhook says, at once or later. Anything else in a 2xx body is `invalid_answer` and fails the step for good.
+// Answer What your webhook says, at once or later. Anything else in a 2xx body is `invalid_answer` and fails the step
+// for good. Where null is allowed it is the same as leaving the member out.
 type Answer struct {
 	// Action `complete` if absent.
 	Action *AnswerAction `json:"action,omitempty"`
@@ -109,22 +110,22 @@ type Answer struct {
 	// At With `reattempt`: when; not together with `wait`.
 	At *time.Time `json:"at,omitempty"`
 
-	// Data An object of your own, up to 256 KiB.
+	// Data A JSON merge patch (RFC 7396) on the workflow's data.
 	Data JSONObject `json:"data,omitempty"`
 
-	// Error With `fail`: what went wrong; stored and shown.
+	// Error With `fail`: what went wrong; stored and shown. With `fail` it cannot be null.
 	Error *AnswerError `json:"error,omitempty"`
 
 	// Next With `complete` and `skip`: settings of the next step's execution.
 	Next *AnswerNext `json:"next,omitempty"`
 
 	// Reason Why; stored and shown.
-	Reason *Reason `json:"reason,omitempty"`
+	Reason *string `json:"reason,omitempty"`
 
 	// Retryable With `fail`: try this step again; false if absent.
 	Retryable *bool `json:"retryable,omitempty"`
 
-	// Wait ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
+	// Wait With `reattempt`: how long from now, ISO 8601 (`PT5M`) or short (`5m`).
 	Wait *Duration `json:"wait,omitempty"`
 }
 
@@ -139,13 +140,14 @@ type AnswerError struct {
 
 // AnswerNext With `complete` and `skip`: settings of the next step's execution.
 type AnswerNext struct {
+	// At When; not together with `wait`.
 	At *time.Time `json:"at,omitempty"`
 
-	// Priority 0 is first, 9 is last; 5 by default.
+	// Priority 0 is first, 9 is last.
 	Priority *Priority `json:"priority,omitempty"`
 	Queue    *string   `json:"queue,omitempty"`
 
-	// Wait ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
+	// Wait How long from now, ISO 8601 (`P2D`) or short (`2d`).
 	Wait *Duration `json:"wait,omitempty"`
 }
 

@@ -1420,38 +1420,51 @@ export interface components {
              */
             expires_at: string;
         };
-        /** @description What your webhook says, at once or later. Anything else in a 2xx body is `invalid_answer` and fails the step for good. */
+        /**
+         * @description What your webhook says, at once or later. Anything else in a 2xx body is `invalid_answer` and fails the step
+         *     for good. Where null is allowed it is the same as leaving the member out.
+         */
         Answer: {
             /**
              * @description `complete` if absent.
              * @enum {string}
              */
             action?: "complete" | "skip" | "reattempt" | "pause" | "cancel" | "finish" | "fail";
-            wait?: components["schemas"]["Duration"];
+            /** @description With `reattempt`: how long from now, ISO 8601 (`PT5M`) or short (`5m`). */
+            wait?: components["schemas"]["Duration"] | null;
             /**
              * Format: date-time
              * @description With `reattempt`: when; not together with `wait`.
              */
-            at?: string;
-            data?: components["schemas"]["JsonObject"];
-            reason?: components["schemas"]["Reason"];
-            next?: components["schemas"]["AnswerNext"];
-            error?: components["schemas"]["AnswerError"];
+            at?: string | null;
+            /** @description A JSON merge patch (RFC 7396) on the workflow's data. */
+            data?: components["schemas"]["JsonObject"] | null;
+            /** @description Why; stored and shown. */
+            reason?: string | null;
+            /** @description With `complete` and `skip`: settings of the next step's execution. */
+            next?: components["schemas"]["AnswerNext"] | null;
+            /** @description With `fail`: what went wrong; stored and shown. With `fail` it cannot be null. */
+            error?: components["schemas"]["AnswerError"] | null;
             /** @description With `fail`: try this step again; false if absent. */
-            retryable?: boolean;
+            retryable?: boolean | null;
         };
         /** @description With `complete` and `skip`: settings of the next step's execution. */
         AnswerNext: {
-            wait?: components["schemas"]["Duration"];
-            /** Format: date-time */
-            at?: string;
-            queue?: string;
-            priority?: components["schemas"]["Priority"];
+            /** @description How long from now, ISO 8601 (`P2D`) or short (`2d`). */
+            wait?: components["schemas"]["Duration"] | null;
+            /**
+             * Format: date-time
+             * @description When; not together with `wait`.
+             */
+            at?: string | null;
+            queue?: string | null;
+            /** @description 0 is first, 9 is last. */
+            priority?: components["schemas"]["Priority"] | null;
         };
         /** @description With `fail`: what went wrong; stored and shown. */
         AnswerError: {
             message: string;
-            backtrace?: string;
+            backtrace?: string | null;
         };
     };
     responses: {

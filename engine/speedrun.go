@@ -23,6 +23,7 @@ const (
 	MaxSpeedrunSteps     = 1000
 	speedrunLimit        = time.Minute
 	speedrunPoll         = 20 * time.Millisecond
+	speedrunProblems     = 100 // most that are told of one request
 )
 
 // SpeedrunRequest says how far a speedrun goes and what stands in for the receivers.
@@ -102,7 +103,9 @@ func (e *Engine) newSpeedrun(p *plan, id uuid.UUID, r SpeedrunRequest) (*speedru
 	s := &speedrun{e: e, id: id, left: r.MaxSteps, answers: map[string][]*domain.Answer{}}
 	var problems []domain.Problem
 	add := func(pointer, format string, args ...any) {
-		problems = append(problems, domain.Problem{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+		if len(problems) < speedrunProblems {
+			problems = append(problems, domain.Problem{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+		}
 	}
 	switch {
 	case r.MaxSteps == 0:

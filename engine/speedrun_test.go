@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -276,6 +277,9 @@ func TestSpeedrunRefuses(t *testing.T) {
 			{"no answers", engine.SpeedrunRequest{Answers: canned(`{"welcome": []}`)}, "#/answers/welcome"},
 			{"bad answers", engine.SpeedrunRequest{Answers: canned(`{"remind": [{"action": "don"}], "welcome": [{}, {"wait": "1d", "next": {"queue": "x"}}]}`)},
 				"#/answers/remind/0/action #/answers/welcome/1/wait #/answers/welcome/1/next/queue"},
+			{"what is no object", engine.SpeedrunRequest{Answers: canned(`{"remind": [[]], "welcome": [["complete"], 1, null, {"next": []}]}`)},
+				"#/answers/remind/0 #/answers/welcome/0 #/answers/welcome/1 #/answers/welcome/2 #/answers/welcome/3/next"},
+			{"null for the action", engine.SpeedrunRequest{Answers: canned(`{"welcome": [{"action": null}]}`)}, "#/answers/welcome/0/action"},
 		} {
 			_, err := e.Speedrun(ctx, wf.ID, tc.r)
 			var pointers []string
@@ -287,6 +291,11 @@ func TestSpeedrunRefuses(t *testing.T) {
 			if domain.CodeOf(err) != domain.CodeInvalidRequest || strings.Join(pointers, " ") != tc.pointers {
 				w.t.Errorf("%s: %q, %v", tc.name, pointers, err)
 			}
+		}
+		many := engine.SpeedrunRequest{Answers: canned(`{"welcome": [` + strings.Repeat("[], ", 200) + `{}]}`)}
+		var refused *domain.Error
+		if _, err := e.Speedrun(ctx, wf.ID, many); !errors.As(err, &refused) || len(refused.Problems) != 100 || refused.Problems[0].Detail != "expected an object, not an array" {
+			w.t.Errorf("many bad answers: %v", err)
 		}
 		if _, err := e.Speedrun(ctx, uuid.New(), engine.SpeedrunRequest{}); domain.CodeOf(err) != domain.CodeWorkflowNotFound {
 			w.t.Errorf("an unknown workflow: %v", err)

@@ -41,8 +41,10 @@ func checkUUID(text string) error {
 }
 
 // checkByDomain replaces the rules that the contract spells out for readers and generators by the checks of
-// the domain, under the name of the component as format.
+// the domain, under the name of the component as format. The answers of a speedrun the domain reads whole, so that
+// they are judged as those of receivers are.
 func checkByDomain(doc *openapi3.T) {
+	*doc.Components.Schemas["Answer"].Value = openapi3.Schema{Nullable: true}
 	for name, ref := range doc.Components.Schemas {
 		if formats[name] == nil {
 			continue
@@ -204,8 +206,6 @@ func sentence(e *openapi3.SchemaError) string {
 		return fmt.Sprintf("there may be at most %d of them", *s.MaxItems)
 	case "maxProperties":
 		return fmt.Sprintf("it may have at most %d members", *s.MaxProps)
-	case "not":
-		return strings.Join(s.Not.Value.Required, " and ") + " cannot be given together"
 	}
 	return "it does not fit the contract: " + e.Reason
 }

@@ -89,7 +89,7 @@ var Situations = []Situation{
 	{"canceled_by_call", "The verb cancel ended it."},
 	{"canceled_by_answer", "The receiver answered cancel."},
 	{"canceled_by_condition", "A cancel_if held."},
-	{"canceled_after_failure", "A step failed for good and its on_exception is cancel."},
+	{"canceled_after_failure", "A step failed for good and its on_exception is cancel, at once or after its reattempts."},
 	{"canceled_for_successor", "A new workflow took its place (on_conflict: cancel_existing)."},
 }
 

@@ -22,7 +22,9 @@ func (x explainer) paused() Explanation {
 		return x.failed()
 	}
 	if x.e.Error != nil && x.e.Error.Code == ErrTooManyExecutions {
-		return x.failed()
+		row := errorRow(x.e.Error)
+		return said(row.Situation, "The workflow was paused at %s after %s, since it has had %d step executions, the most one workflow may have; %s",
+			stamp(x.w.Pause.At), x.step(), MaxExecutions, row.Advice)
 	}
 	return said("paused_by_answer", "The answer to %s was pause%s; the step runs again when the workflow is resumed",
 		x.step(), because(x.e.Reason))
@@ -53,7 +55,31 @@ func pausedBy(by PausedBy) string {
 // failed explains a workflow whose step has failed for good, with what its error code advises.
 func (x explainer) failed() Explanation {
 	row := errorRow(x.e.Error)
-	return said(row.Situation, "%s has failed for good%s with %s; %s", x.step(), x.after(), x.cause(), row.Advice)
+	usedUp := ""
+	if policy := x.policy(); policy.Action == OnExceptionReattempt && x.w.ExceptionsInRow > policy.MaxReattempts {
+		usedUp = " and " + x.onException("its", policy.Then)
+	}
+	return said(row.Situation, "%s has failed for good%s with %s%s; %s", x.step(), x.after(), x.cause(), usedUp, row.Advice)
+}
+
+// policy is the on_exception of the step, empty when that cannot be read.
+func (x explainer) policy() OnException {
+	if x.def == nil {
+		return OnException{}
+	}
+	step, _, ok := x.def.Step(x.e.StepName)
+	if !ok {
+		return OnException{}
+	}
+	return step.OnException
+}
+
+// onException tells why a failure led to an action: on_exception is that word, or then is, after its reattempts.
+func (x explainer) onException(whose string, action ExceptionAction) string {
+	if policy := x.policy(); policy.Action == OnExceptionReattempt {
+		return fmt.Sprintf("%s reattempts (max_reattempts: %d) are used up, with then: %s", whose, policy.MaxReattempts, action)
+	}
+	return fmt.Sprintf("%s on_exception is %s", whose, action)
 }
 
 // after tells how often the step was attempted, if it was.
@@ -140,7 +166,7 @@ func (x explainer) ended() Explanation {
 	case OutcomeSkipped:
 		how := "was left out"
 		if x.e.State == ExecutionFailed {
-			how = "failed and whose on_exception is skip"
+			how = "failed and " + x.onException("whose", OnExceptionSkip)
 		}
 		return said("finished", "The workflow finished %s with its last step, %s, which %s%s", at, x.e.StepName, how, because(x.e.Reason))
 	case OutcomeFinished:
@@ -153,7 +179,7 @@ func (x explainer) canceled(at string) Explanation {
 	e := x.e
 	switch {
 	case e.State == ExecutionFailed && e.Outcome == OutcomeCanceled:
-		return said("canceled_after_failure", "The workflow was canceled %s since %s failed for good with %s and its on_exception is cancel", at, x.step(), x.cause())
+		return said("canceled_after_failure", "The workflow was canceled %s since %s failed for good with %s and %s", at, x.step(), x.cause(), x.onException("its", OnExceptionCancel))
 	case e.Outcome != OutcomeCanceled:
 		return said("canceled_by_call", "A call canceled the workflow %s at %s%s", at, x.step(), because(e.Reason))
 	case e.Reason == ReasonReplaced:

@@ -146,7 +146,7 @@ finish: Ends the workflow as finished, whatever steps are left.`},
 	{"too many executions", "pause answer", func(r *row) {
 		r.e.Seq, r.e.Error = MaxExecutions, &ExecutionError{Code: ErrTooManyExecutions, Message: tooManyExecutions}
 	}, facts(alive()),
-		`paused too_many_executions: The step b has failed for good after 1 attempt with too_many_executions (The workflow has had 10000 step executions, the most one workflow may have); see what makes it go round, and cancel or finish it.
+		`paused too_many_executions: The workflow was paused at 2026-01-02T03:03:05Z after the step b, since it has had 10000 step executions, the most one workflow may have; see what makes it go round, and cancel or finish it.
 cancel: Ends the workflow as canceled.
 finish: Ends the workflow as finished, whatever steps are left.`},
 	{"finished", "finished", nil, facts(), `finished finished: The workflow finished at 2026-01-02T03:04:04Z with its last step, b.`},
@@ -181,6 +181,35 @@ finish: Ends the workflow as finished, whatever steps are left.`},
 
 func overdueBy(d time.Duration) func(*row) {
 	return func(r *row) { r.e.ScheduledFor = t0.Add(-d) }
+}
+
+// TestExplainUsedUpReattempts has on_exception be reattempt, at most twice, and each word for then.
+func TestExplainUsedUpReattempts(t *testing.T) {
+	for _, tc := range []struct {
+		then ExceptionAction
+		row  string
+		want string
+	}{
+		{OnExceptionPause, "failed", "The step b has failed for good after 1 attempt with timeout (Too slow) and its reattempts (max_reattempts: 2) are used up, with then: pause; let"},
+		{OnExceptionCancel, "canceled", "The workflow was canceled at 2026-01-02T03:04:04Z since the step b failed for good with timeout (Too slow) and its reattempts (max_reattempts: 2) are used up, with then: cancel."},
+		{OnExceptionSkip, "finished", "The workflow finished at 2026-01-02T03:04:04Z with its last step, b, which failed and whose reattempts (max_reattempts: 2) are used up, with then: skip."},
+	} {
+		def, r := abc(), situation(tc.row)
+		def.Steps[1].OnException = OnException{Action: OnExceptionReattempt, MaxReattempts: 2, Then: tc.then}
+		r.w.ExceptionsInRow = 3
+		r.e.State, r.e.Error = ExecutionFailed, &ExecutionError{Code: ErrTimeout, Message: "Too slow."}
+		if tc.then == OnExceptionSkip {
+			r.e.Outcome = OutcomeSkipped
+		}
+		if got := Explain(def, r.w, r.e, facts(alive()), t0).Summary; !strings.HasPrefix(got, tc.want) {
+			t.Errorf("then %s:\n got %s\nwant %s", tc.then, got, tc.want)
+		}
+	}
+	def, r := abc(), situation("failed")
+	def.Steps[1].OnException = OnException{Action: OnExceptionReattempt, MaxReattempts: 2, Then: OnExceptionPause}
+	if got := Explain(def, r.w, r.e, facts(alive()), t0).Summary; strings.Contains(got, "used up") {
+		t.Errorf("a failure that on_exception had no say in: %s", got)
+	}
 }
 
 func TestExplain(t *testing.T) {

@@ -129,8 +129,10 @@ func TestStartsThatAreRefused(t *testing.T) {
 	t.Run("a definition that is not valid", func(t *testing.T) {
 		s := settingsFor(t, testenv.SQLite(t), "")
 		s.DefinitionsDir = t.TempDir()
-		writeFile(t, filepath.Join(s.DefinitionsDir, "bad.yaml"), "type: Bad\nsteps:\n  - name: 1a\n")
-		wantRefused(t, s, "bad.yaml")
+		writeFile(t, filepath.Join(s.DefinitionsDir, "bad.yaml"), "type: Bad\nqueue: fast\nsteps:\n  - name: 1a\n    wait: soon\n")
+		for _, place := range []string{"#/queue", "#/steps/0/name", "#/steps/0/wait"} {
+			wantRefused(t, s, "\n"+filepath.Join(s.DefinitionsDir, "bad.yaml")+": "+place+": ")
+		}
 	})
 }
 

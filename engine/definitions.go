@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,7 +48,8 @@ func (e *Engine) register(ctx context.Context, typ string, source []byte, format
 
 // LoadDefinitions registers every .yaml, .yml and .json file of a directory, parents before their children. A
 // file whose content equals any stored version of its type changes nothing, so that servers of two releases do
-// not flip-flop (DESIGN section 6). The error names the file.
+// not flip-flop (DESIGN section 6). The error names the file, and everything that is wrong with it on lines of their
+// own.
 func (e *Engine) LoadDefinitions(ctx context.Context, dir string) error {
 	files, err := definitionFiles(dir)
 	if err != nil {
@@ -56,13 +58,26 @@ func (e *Engine) LoadDefinitions(ctx context.Context, dir string) error {
 	for _, f := range files {
 		d, created, err := e.register(ctx, "", f.source, f.format, true)
 		if err != nil {
-			return fmt.Errorf("definition %s: %w", f.path, err)
+			return fmt.Errorf("a definition cannot be registered\n%w", everyProblem(f.path, err))
 		}
 		if created {
 			e.Logger.Info("definition registered", "file", f.path, "type", d.Type, "version", d.Version)
 		}
 	}
 	return nil
+}
+
+// everyProblem names a file and tells what is wrong with it: each problem of a definition, with its place, on a line.
+func everyProblem(path string, err error) error {
+	var known *domain.Error
+	if !errors.As(err, &known) || len(known.Problems) == 0 {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	lines := make([]error, len(known.Problems))
+	for i, p := range known.Problems {
+		lines[i] = fmt.Errorf("%s: %s: %s", path, p.Pointer, p.Detail)
+	}
+	return errors.Join(lines...)
 }
 
 // definitionFile is a definition in a directory.

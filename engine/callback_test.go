@@ -15,6 +15,7 @@ import (
 	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/engine"
 	"github.com/genevadrive/genevadrive/persistence"
+	"github.com/genevadrive/genevadrive/webhook"
 )
 
 // accepted answers 202.
@@ -63,6 +64,33 @@ func (w *world) late(e *engine.Engine) (engine.Workflow, delivery) {
 	}
 	w.await(wf.ID, "waiting", awaitsCallback)
 	return wf, d
+}
+
+// TestA202CountsWhateverItsBody has receivers promise an answer with bodies that would be none.
+func TestA202CountsWhateverItsBody(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		e := w.start()
+		w.define(e, lateYAML)
+		for name, body := range map[string]http.HandlerFunc{
+			"huge": func(rw http.ResponseWriter, r *http.Request) {
+				accepted(rw, r)
+				_, _ = rw.Write(make([]byte, 2*webhook.MaxAnswerBytes))
+			},
+			"cut short": func(rw http.ResponseWriter, r *http.Request) {
+				rw.Header().Set("Content-Length", "100")
+				accepted(rw, r)
+				_ = http.NewResponseController(rw).Flush()
+				panic(http.ErrAbortHandler)
+			},
+		} {
+			w.receiver.on("one", body)
+			wf := w.create(e, "Late")
+			row := w.await(wf.ID, name+" and waiting", awaitsCallback)
+			if row.Execution.Attempt != 1 || row.Execution.Failures != 0 {
+				w.t.Errorf("%s: waits after %d attempts, %d of them failed", name, row.Execution.Attempt, row.Execution.Failures)
+			}
+		}
+	})
 }
 
 func TestLateAnswer(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -54,12 +55,12 @@ type Delivery struct {
 	Secrets     []Secret
 }
 
-// Result is what became of a delivery. A nil Err means a 2xx whose body was read whole: what it says is for
-// the caller to find out, 202 included.
+// Result is what became of a delivery. A nil Err means a 2xx whose body was read whole, what it says being for the
+// caller to find out, or a 202 whatever its body.
 type Result struct {
 	Status     int         // 0: no status line arrived
 	Header     http.Header // of the response; nil without one
-	Body       []byte      // of a 2xx at most MaxAnswerBytes, not decompressed; else its beginning
+	Body       []byte      // of a 2xx but 202 at most MaxAnswerBytes, not decompressed; else its beginning
 	Duration   time.Duration
 	RetryAfter time.Duration // asked for by a 429 or 503; 0 if not, at most MaxRetryAfter
 	Err        *DeliveryError
@@ -124,13 +125,17 @@ func (c *Client) Prepare(d Delivery) Request {
 func (c *Client) receive(ctx context.Context, resp *http.Response, start time.Time) Result {
 	result := Result{Status: resp.StatusCode, Header: resp.Header}
 	success := resp.StatusCode >= 200 && resp.StatusCode <= 299
+	accepted := resp.StatusCode == http.StatusAccepted
 	limit := int64(maxErrorBodyBytes)
-	if success {
+	if success && !accepted {
 		limit = MaxAnswerBytes
 	}
 	var err error
 	if resp.StatusCode >= 200 { // after 101 what follows is no body
 		result.Body, err = readBody(resp, limit)
+	}
+	if accepted && !errors.Is(ctx.Err(), context.Canceled) {
+		err = nil // the status says it all; the body was read for the connection's sake
 	}
 	now := c.now()
 	result.Duration = now.Sub(start)

@@ -111,6 +111,9 @@ func TestDeliverToBadReceivers(t *testing.T) {
 		{"contradicting lengths", says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), "connection", 0},
 		{"a negative length", says("HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n{}"), "connection", 0},
 		{"switching protocols", says("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"), "http_status", 101},
+		{"a 202 cut short", says("HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nsoon"), "", 202},
+		{"a 202 without end", floods("HTTP/1.1 202 Accepted\r\n\r\n", strings.Repeat("z", 4096)), "", 202},
+		{"a 202 too long by announcement", says("HTTP/1.1 202 Accepted\r\nContent-Length: 9999999999\r\n\r\n{"), "", 202},
 		{"an error cut short", says("HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\noops"), "http_status", 500},
 		{"an error without end", floods("HTTP/1.1 503 No\r\n\r\n", strings.Repeat("z", 4096)), "http_status", 503},
 		{"a redirect without end", floods("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", strings.Repeat("z", 4096)), "redirect", 302},
@@ -181,6 +184,14 @@ func TestDeliverTimeouts(t *testing.T) {
 			t.Errorf("got %+v, want http_status for good", r.Err)
 		}
 	})
+	t.Run("a slow 202 is still a 202", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
+		defer cancel()
+		url := rawReceiver(t, drips("HTTP/1.1 202 Accepted\r\nContent-Length: 200000\r\n\r\n", time.Millisecond))
+		if r := newTestClient(t).Deliver(ctx, testDelivery(url)); r.Err != nil || r.Status != 202 {
+			t.Errorf("got %d, %+v, want 202", r.Status, r.Err)
+		}
+	})
 	t.Run("a budget already spent", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), -time.Second)
 		defer cancel()
@@ -194,6 +205,7 @@ func TestDeliverCanceledByTheCaller(t *testing.T) {
 	for name, answer := range map[string]string{
 		"before the answer":     "",
 		"in the body":           "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+		"in the body of a 202":  "HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\n{",
 		"in the body of a 400":  "HTTP/1.1 400 No\r\nContent-Length: 100\r\n\r\n{",
 		"with a cause of ours":  "",
 		"with a budget besides": "",

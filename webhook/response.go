@@ -15,7 +15,7 @@ const (
 	MaxExcerptBytes = 2 << 10
 
 	maxHeaderBytes    = 64 << 10
-	maxErrorBodyBytes = 16 << 10 // of other statuses only an excerpt is of use
+	maxErrorBodyBytes = 16 << 10 // of what is no answer only an excerpt is of use
 )
 
 var errTooLarge = errors.New("response too large")

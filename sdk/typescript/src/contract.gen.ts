@@ -3583,7 +3583,7 @@ export interface operations {
                 };
             };
             /**
-             * @description The answer follows over `data.callback`, within `callback_timeout` of this response; the body is not read.
+             * @description The answer follows over `data.callback`, within `callback_timeout` of this response; its body does not matter.
              *     Where there is no `data.callback`, it fails the step for good, as `unexpected_202`.
              */
             202: {

@@ -284,7 +284,7 @@ type Answer struct {
 	// Next With `complete` and `skip`: settings of the next step's execution.
 	Next *AnswerNext `json:"next,omitempty"`
 
-	// Reason Why; stored and shown.
+	// Reason Why; stored and shown, at most its first 2,048 bytes.
 	Reason *string `json:"reason,omitempty"`
 
 	// Retryable With `fail`: try this step again; false if absent.
@@ -299,8 +299,11 @@ type AnswerAction string
 
 // AnswerError With `fail`: what went wrong; stored and shown.
 type AnswerError struct {
+	// Backtrace At most its first 65,536 bytes are kept.
 	Backtrace *string `json:"backtrace,omitempty"`
-	Message   string  `json:"message"`
+
+	// Message At most its first 4,096 bytes are kept.
+	Message string `json:"message"`
 }
 
 // AnswerNext With `complete` and `skip`: settings of the next step's execution.
@@ -715,7 +718,7 @@ type SpeedrunWorkflow struct {
 
 // StepError defines model for StepError.
 type StepError struct {
-	// Backtrace What the receiver sent as such.
+	// Backtrace What the receiver sent as such, at most its first 65,536 bytes.
 	Backtrace *string `json:"backtrace"`
 
 	// Code Stable name of the fault.

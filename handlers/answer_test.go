@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/genevadrive/genevadrive/api"
@@ -16,8 +17,9 @@ func TestTheContractAndTheDomainAgreeOnAnswers(t *testing.T) {
 	}
 	schema := doc.Components.Schemas["Answer"].Value
 	for body, good := range map[string]bool{
-		`{}`:                                   true,
-		`{"action":"reattempt","wait":"PT5M"}`: true,
+		`{}`: true,
+		`{"reason":"` + strings.Repeat("x", 5000) + `"}`:                                              true,
+		`{"action":"reattempt","wait":"PT5M"}`:                                                        true,
 		`{"wait":null,"at":null,"data":null,"reason":null,"next":null,"error":null,"retryable":null}`: true,
 		`{"next":{"wait":null,"at":null,"queue":null,"priority":null}}`:                               true,
 		`{"action":"reattempt","wait":null,"at":"2026-01-02T03:04:05Z"}`:                              true,

@@ -1202,7 +1202,7 @@ export interface components {
             /** @description Stable name of the fault. */
             code: string;
             message: string;
-            /** @description What the receiver sent as such. */
+            /** @description What the receiver sent as such, at most its first 65,536 bytes. */
             backtrace: string | null;
             /** @description HTTP status of the receiver. */
             status: number | null;
@@ -1439,7 +1439,7 @@ export interface components {
             at?: string | null;
             /** @description A JSON merge patch (RFC 7396) on the workflow's data. */
             data?: components["schemas"]["JsonObject"] | null;
-            /** @description Why; stored and shown. */
+            /** @description Why; stored and shown, at most its first 2,048 bytes. */
             reason?: string | null;
             /** @description With `complete` and `skip`: settings of the next step's execution. */
             next?: components["schemas"]["AnswerNext"] | null;
@@ -1463,7 +1463,9 @@ export interface components {
         };
         /** @description With `fail`: what went wrong; stored and shown. */
         AnswerError: {
+            /** @description At most its first 4,096 bytes are kept. */
             message: string;
+            /** @description At most its first 65,536 bytes are kept. */
             backtrace?: string | null;
         };
     };

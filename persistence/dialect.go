@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun/dialect/mysqldialect"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -73,6 +74,7 @@ func postgres(databaseURL string) (dialect, error) {
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	cfg.ConnectTimeout = connectTimeout
+	writable(cfg, databaseURL)
 	for name, value := range map[string]string{
 		"application_name":                    "genevadrive",
 		"TimeZone":                            "UTC",
@@ -119,6 +121,16 @@ func postgres(databaseURL string) (dialect, error) {
 		tableExists:   "SELECT 1 WHERE to_regclass(?) IS NOT NULL",
 		migrationLock: "SELECT set_config('lock_timeout', '0', false), pg_advisory_lock(7161512880194112)",
 	}, nil
+}
+
+// writable keeps connections to servers that take no writes, such as the standby that a failover leaves behind, from being
+// made, unless the URL says which ones it wants, and from being used again. On MySQL see RejectReadOnly.
+func writable(cfg *pgx.ConnConfig, databaseURL string) {
+	if cfg.ValidateConnect == nil && !strings.Contains(databaseURL, "target_session_attrs=") {
+		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	keeps := cfg.OnPgError
+	cfg.OnPgError = func(conn *pgconn.PgConn, err *pgconn.PgError) bool { return err.Code != readOnly && keeps(conn, err) }
 }
 
 // mariadb is MySQL 8 and MariaDB, in the SQL both understand.

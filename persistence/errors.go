@@ -58,6 +58,10 @@ func faultOf(err error) fault {
 	return faultOther
 }
 
+// readOnly is how PostgreSQL refuses a write on a server that has become a standby. The connection to it is closed, see
+// writable.
+const readOnly = "25006"
+
 func postgresFault(code string) fault {
 	switch {
 	case code == "40001", code == "40P01", code == "55P03":
@@ -67,6 +71,8 @@ func postgresFault(code string) fault {
 	case code == "23505":
 		return faultUnique
 	case code == "25P03": // idle in transaction for too long: our process was stopped in its middle
+		return faultAway
+	case code == readOnly:
 		return faultAway
 	}
 	switch class := code[:min(2, len(code))]; class {

@@ -19,6 +19,10 @@ const defaultMaxConns = 20
 // connectTimeout bounds the first contact with the database.
 const connectTimeout = 10 * time.Second
 
+// maxLifetime is how long a connection to a server is used, so that none stays for good where its address has moved on
+// from.
+const maxLifetime = 10 * time.Minute
+
 // Open connects to the database. It neither makes nor checks the schema: see Migrate and CheckSchema. Errors
 // name the server but never the password.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
@@ -78,11 +82,13 @@ func (s *Store) openServer(ctx context.Context, maxConns int) error {
 	pool.SetMaxOpenConns(maxConns)
 	pool.SetMaxIdleConns(maxConns)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
+	pool.SetConnMaxLifetime(maxLifetime)
 	if err := s.firstContact(ctx, pool); err != nil {
 		return err
 	}
 	lease := sql.OpenDB(s.dialect.connector)
 	lease.SetMaxOpenConns(1)
+	lease.SetConnMaxLifetime(maxLifetime)
 	s.db = bun.NewDB(pool, s.dialect.bun)
 	s.read = s.db
 	s.lease = bun.NewDB(lease, s.dialect.bun)

@@ -106,7 +106,8 @@ func TestFaultsAreToldApart(t *testing.T) {
 		}
 	}
 	for code, want := range map[string]fault{"40P01": faultRerun, "40001": faultRerun, "55P03": faultRerun, "23505": faultUnique, "23514": faultUnsavable,
-		"22021": faultUnsavable, "54000": faultUnsavable, "57P01": faultAway, "08006": faultAway, "53300": faultAway, "25P03": faultAway, "42703": faultOther} {
+		"22021": faultUnsavable, "54000": faultUnsavable, "57P01": faultAway, "08006": faultAway, "53300": faultAway, "25P03": faultAway,
+		"25006": faultAway, "42703": faultOther} {
 		if got := postgresFault(code); got != want {
 			t.Errorf("PostgreSQL's %s is fault %d, want %d", code, got, want)
 		}

@@ -45,7 +45,7 @@ func (s *Store) Targets(ctx context.Context, f WorkflowFilter, states []domain.W
 	}
 	q := s.read.NewSelect().ColumnExpr("t.id, t.current_execution_id, t.type, t.definition_version").
 		TableExpr("(?) AS t", all).OrderExpr("t.id").Limit(int64(limit))
-	return collect(ctx, q, 4, func(r *record) Target {
+	return collect(ctx, s, q, 4, func(r *record) Target {
 		return Target{ID: r.uuid(), ExecutionID: r.uuid(), Type: r.text(), DefinitionVersion: r.int()}
 	})
 }

@@ -18,7 +18,7 @@ func (s *Store) CountOpen(ctx context.Context) (map[domain.WorkflowState]int64, 
 	}
 	q := s.read.NewSelect().ColumnExpr("w.state, count(*)").TableExpr(workflowsTable+" AS w").
 		Where("w.state IN (?)", bun.List(openStates)).GroupExpr("w.state")
-	found, err := collect(ctx, q, 2, func(r *record) count { return count{domain.WorkflowState(r.text()), r.int64()} })
+	found, err := collect(ctx, s, q, 2, func(r *record) count { return count{domain.WorkflowState(r.text()), r.int64()} })
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (s *Store) Backlogs(ctx context.Context, queues []string) (map[string]Backl
 				all = all.UnionAll(lane)
 			}
 		}
-		lanes, err := collect(ctx, all, 2, func(r *record) Backlog {
+		lanes, err := collect(ctx, s, all, 2, func(r *record) Backlog {
 			b := Backlog{Due: r.int()}
 			if oldest := r.timePtr(); oldest != nil {
 				b.Age = now.Sub(*oldest)

@@ -114,7 +114,7 @@ func TestKeysExpireAfterADay(t *testing.T) {
 		if err := s.DeleteExpiredIdempotencyKeys(ctx); err != nil {
 			t.Fatal(err)
 		}
-		left, err := collect(ctx, s.read.NewSelect().ColumnExpr("k.idempotency_key").TableExpr(keysTable+" AS k"), 1, (*record).text)
+		left, err := collect(ctx, s, s.read.NewSelect().ColumnExpr("k.idempotency_key").TableExpr(keysTable+" AS k"), 1, (*record).text)
 		if err != nil || len(left) != 1 || left[0] != "young" {
 			t.Errorf("left are %q, %v", left, err)
 		}

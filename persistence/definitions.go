@@ -24,7 +24,7 @@ type Definition struct {
 func (s *Store) NewestVersion(ctx context.Context, typ string) (int, error) {
 	q := s.read.NewSelect().ColumnExpr("d.version").TableExpr(definitionsTable+" AS d").
 		Where("d.type = ?", typ).OrderExpr("d.version DESC").Limit(1)
-	versions, err := collect(ctx, q, 1, (*record).int)
+	versions, err := collect(ctx, s, q, 1, (*record).int)
 	if err != nil {
 		return 0, err
 	}
@@ -140,10 +140,10 @@ func (s *Store) saveDefinition(ctx context.Context, def *domain.Definition, anyV
 	}
 	saved := *def
 	saved.Version = newest + 1
-	_, err = s.db.NewInsert().TableExpr(definitionsTable).Model(&map[string]any{
+	_, err = s.execute(ctx, s.db.NewInsert().TableExpr(definitionsTable).Model(&map[string]any{
 		"type": saved.Type, "version": saved.Version, "format": saved.Format, "content": string(content),
 		"source": string(saved.Source), "hash": hash, "created_at": now,
-	}).Exec(ctx)
+	}))
 	return Definition{Definition: &saved, CreatedAt: now}, err == nil, err
 }
 
@@ -168,7 +168,7 @@ func (s *Store) listed(ctx context.Context, q *bun.SelectQuery) ([]Definition, e
 }
 
 func (s *Store) readDefinitions(ctx context.Context, q *bun.SelectQuery, unreadable func(Definition, error)) ([]Definition, error) {
-	return collect(ctx, q, 6, func(r *record) Definition {
+	return collect(ctx, s, q, 6, func(r *record) Definition {
 		typ, version, format, content, source, created := r.text(), r.int(), r.int(), r.json(), r.json(), r.time()
 		def, err := domain.UnmarshalDefinition(format, content)
 		if err != nil {

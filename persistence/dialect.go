@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -38,6 +39,7 @@ type dialect struct {
 	address   string // what errors call the database
 	oneFile   bool   // SQLite: the transaction is the lock, there is one writer
 	connector driver.Connector
+	migrator  driver.Connector // of what takes its time; nil on SQLite
 	reader    driver.Connector // SQLite: of the readers; nil for a database in memory
 	bun       schema.Dialect
 
@@ -92,10 +94,12 @@ func postgres(databaseURL string) (dialect, error) {
 			cfg.RuntimeParams[name] = value
 		}
 	}
+	connector := stdlib.GetConnector(*cfg)
 	return dialect{
 		name:      "postgres",
 		address:   fmt.Sprintf("postgres://%s:%d/%s", cfg.Host, cfg.Port, cfg.Database),
-		connector: stdlib.GetConnector(*cfg),
+		connector: connector,
+		migrator:  connector,
 		bun:       pgdialect.New(),
 
 		numbered:       true,
@@ -134,7 +138,7 @@ func writable(cfg *pgx.ConnConfig, databaseURL string) {
 }
 
 // mariadb is MySQL 8 and MariaDB, in the SQL both understand.
-func mariadb(databaseURL string) (dialect, error) {
+func mariadb(databaseURL string, within limits) (dialect, error) {
 	u, err := url.Parse(databaseURL)
 	if err != nil || u.Host == "" || strings.Trim(u.Path, "/") == "" {
 		return dialect{}, errors.New("the database URL is not one of MySQL: use mysql://user:password@host:port/database?option=value")
@@ -157,6 +161,13 @@ func mariadb(databaseURL string) (dialect, error) {
 	cfg.Collation = "utf8mb4_bin"
 	cfg.Timeout = connectTimeout
 	cfg.Logger = driverLog{} // what it says comes back as an error too
+	patient := cfg.Clone()
+	patient.ReadTimeout = 0
+	cfg.ReadTimeout = cmp.Or(cfg.ReadTimeout, within.write) // also of a COMMIT, which takes no context
+	migrator, err := mysql.NewConnector(patient)
+	if err != nil {
+		return dialect{}, fmt.Errorf("the options of the database URL: %w", err)
+	}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return dialect{}, fmt.Errorf("the options of the database URL: %w", err)
@@ -165,6 +176,7 @@ func mariadb(databaseURL string) (dialect, error) {
 		name:      "mysql",
 		address:   addressOf(u),
 		connector: sessionConnector{connector},
+		migrator:  sessionConnector{migrator},
 		bun:       mysqldialect.New(mysqldialect.WithTimeLocation("UTC")),
 
 		statementClock: "UTC_TIMESTAMP(6)",

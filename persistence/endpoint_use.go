@@ -13,7 +13,7 @@ import (
 //
 // What is registered or created while it looks is not seen; such a workflow pauses with endpoint_missing.
 func (s *Store) DeleteEndpoint(ctx context.Context, name string) error {
-	there, err := collect(ctx, s.read.NewSelect().ColumnExpr("x.name").TableExpr(endpointsTable+" AS x").Where("x.name = ?", name), 1, (*record).text)
+	there, err := collect(ctx, s, s.read.NewSelect().ColumnExpr("x.name").TableExpr(endpointsTable+" AS x").Where("x.name = ?", name), 1, (*record).text)
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (s *Store) DeleteEndpoint(ctx context.Context, name string) error {
 	if user != "" {
 		return domain.Errorf(domain.CodeEndpointInUse, "The endpoint %q is named by %s.", name, user)
 	}
-	_, err = s.db.NewDelete().TableExpr(endpointsTable).Where("name = ?", name).Exec(ctx)
+	_, err = s.execute(ctx, s.db.NewDelete().TableExpr(endpointsTable).Where("name = ?", name))
 	return explain(err)
 }
 
@@ -45,7 +45,7 @@ func (s *Store) endpointUser(ctx context.Context, name string) (string, error) {
 		Version
 		really bool
 	}
-	found, err := collect(ctx, q, 4, func(r *record) naming {
+	found, err := collect(ctx, s, q, 4, func(r *record) naming {
 		n := naming{Version: Version{Type: r.text(), Version: r.int()}}
 		def, err := domain.UnmarshalDefinition(r.int(), r.json())
 		n.really = err != nil || def.NamesEndpoint(name) // what a newer server stored is believed
@@ -81,7 +81,7 @@ func (s *Store) openOfVersions(ctx context.Context, typ string, versions []int) 
 		q := s.read.NewSelect().ColumnExpr("w.id, w.definition_version").TableExpr(workflowsTable+" AS w").
 			Where("w.type = ?", typ).Where("w.state = ?", state).OrderExpr("w.id").Limit(1)
 		oneOf(q, "w.definition_version", versions)
-		found, err := collect(ctx, q, 2, func(r *record) string {
+		found, err := collect(ctx, s, q, 2, func(r *record) string {
 			id := r.uuid()
 			return fmt.Sprintf("version %d of %s, which the open workflow %s runs", r.int(), typ, id)
 		})

@@ -98,7 +98,7 @@ func (s *Store) endpoints(ctx context.Context, name, after string, limit int) ([
 		q.Where("x.name > ?", after)
 	}
 	var unreadable error
-	found, err := collect(ctx, q, endpointWidth, func(r *record) Endpoint {
+	found, err := collect(ctx, s, q, endpointWidth, func(r *record) Endpoint {
 		e := Endpoint{Name: r.text()}
 		e.URL = r.text()
 		headers := r.json()
@@ -144,7 +144,7 @@ func (s *Store) SaveEndpoint(ctx context.Context, e Endpoint) error {
 	}
 	unsure := false
 	return s.again(ctx, func() error {
-		err := s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error { return writeEndpoint(ctx, tx, e, columns) })
+		err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error { return writeEndpoint(ctx, tx, e, columns) })
 		if unsure && errors.Is(err, ErrEndpointChanged) {
 			err = s.wrote(ctx, e.Name, sealed)
 		}
@@ -179,7 +179,7 @@ func writeEndpoint(ctx context.Context, tx bun.Tx, e Endpoint, columns map[strin
 // wrote tells whether a write that was not acknowledged did happen: no two sealed texts are alike.
 func (s *Store) wrote(ctx context.Context, name, sealed string) error {
 	q := s.read.NewSelect().ColumnExpr("x.secrets").TableExpr(endpointsTable+" AS x").Where("x.name = ?", name)
-	found, err := collect(ctx, q, 1, (*record).text)
+	found, err := collect(ctx, s, q, 1, (*record).text)
 	if err == nil && (len(found) == 0 || found[0] != sealed) {
 		err = ErrEndpointChanged
 	}

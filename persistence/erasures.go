@@ -38,7 +38,7 @@ func (s *Store) BeginErasure(ctx context.Context, id uuid.UUID, typ, subject str
 			return err
 		}
 		order.Moment = now
-		err = s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 			_, err := tx.NewInsert().TableExpr(erasuresTable).Model(&map[string]any{
 				"id": id, "subject_type": typ, "subject_id": subject, "moment": now, "worked_at": now,
 			}).Exec(ctx)
@@ -65,7 +65,7 @@ func (s *Store) NextErasure(ctx context.Context, silence time.Duration) (order E
 	var seen time.Time
 	q := s.read.NewSelect().ColumnExpr("x.id, x.subject_type, x.subject_id, x.moment, x.worked_at").
 		TableExpr(erasuresTable+" AS x").Where("x.worked_at <= ?", now.Add(-silence)).OrderExpr("x.worked_at").Limit(1)
-	found, err := collect(ctx, q, 5, func(r *record) Erasure {
+	found, err := collect(ctx, s, q, 5, func(r *record) Erasure {
 		order := Erasure{ID: r.uuid(), SubjectType: r.text(), SubjectID: r.text(), Moment: r.time()}
 		seen = r.time()
 		return order
@@ -73,20 +73,20 @@ func (s *Store) NextErasure(ctx context.Context, silence time.Duration) (order E
 	if err != nil || len(found) == 0 {
 		return order, false, err
 	}
-	n, err := affected(s.db.NewUpdate().TableExpr(erasuresTable).Set("worked_at = ?", now).
-		Where("id = ?", found[0].ID).Where("worked_at = ?", seen).Exec(ctx))
+	n, err := affected(s.execute(ctx, s.db.NewUpdate().TableExpr(erasuresTable).Set("worked_at = ?", now).
+		Where("id = ?", found[0].ID).Where("worked_at = ?", seen)))
 	return found[0], n == 1, err
 }
 
 // HoldErasure keeps others from taking an erasure over. held is false when somebody has completed it.
 func (s *Store) HoldErasure(ctx context.Context, id uuid.UUID) (held bool, err error) {
-	n, err := affected(s.db.NewUpdate().TableExpr(erasuresTable).Set("worked_at = ?", s.clock()).Where("id = ?", id).Exec(ctx))
+	n, err := affected(s.execute(ctx, s.db.NewUpdate().TableExpr(erasuresTable).Set("worked_at = ?", s.clock()).Where("id = ?", id)))
 	return n == 1, err
 }
 
 // EndErasure forgets a completed erasure, and with it the name that the pseudonym stands for.
 func (s *Store) EndErasure(ctx context.Context, id uuid.UUID) error {
-	_, err := s.db.NewDelete().TableExpr(erasuresTable).Where("id = ?", id).Exec(ctx)
+	_, err := s.execute(ctx, s.db.NewDelete().TableExpr(erasuresTable).Where("id = ?", id))
 	return explain(err)
 }
 
@@ -100,7 +100,7 @@ func (s *Store) ToErase(ctx context.Context, order Erasure, onlyOpen bool, after
 		open := []domain.WorkflowState{domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused}
 		q.Where("w.state IN (?)", bun.List(open))
 	}
-	return collect(ctx, q, 1, (*record).uuid)
+	return collect(ctx, s, q, 1, (*record).uuid)
 }
 
 // errStillOpen says that a workflow is to be erased that may still run.
@@ -133,7 +133,7 @@ func (s *Store) eraseWorkflow(ctx context.Context, id uuid.UUID, pseudonym strin
 		return err
 	}
 	return s.again(ctx, func() error {
-		return s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		return s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 			if err := s.lockEnded(ctx, tx, id); err != nil {
 				return err
 			}
@@ -149,7 +149,7 @@ func (s *Store) eraseWorkflow(ctx context.Context, id uuid.UUID, pseudonym strin
 func (s *Store) eraseExecutions(ctx context.Context, workflow uuid.UUID, seq int) (last int, more bool, err error) {
 	q := s.read.NewSelect().ColumnExpr("e.id, e.seq").TableExpr(executionsTable+" AS e").
 		Where("e.workflow_id = ?", workflow).Where(s.dialect.slotColumn+" > ?", seq).OrderExpr(s.dialect.slotColumn).Limit(erasureBatch)
-	ids, err := collect(ctx, q, 2, func(r *record) uuid.UUID {
+	ids, err := collect(ctx, s, q, 2, func(r *record) uuid.UUID {
 		id := r.uuid()
 		last = r.int()
 		return id
@@ -158,7 +158,7 @@ func (s *Store) eraseExecutions(ctx context.Context, workflow uuid.UUID, seq int
 		return last, false, err
 	}
 	err = s.again(ctx, func() error {
-		return s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		return s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 			if err := s.lockEnded(ctx, tx, workflow); err != nil {
 				return err
 			}
@@ -193,12 +193,12 @@ func (s *Store) deleteKeysOf(ctx context.Context, workflow uuid.UUID) error {
 	for {
 		q := s.read.NewSelect().ColumnExpr("k.scope, k.idempotency_key").TableExpr(keysTable+" AS k").
 			Where("k.workflow_id = ?", workflow).Limit(keysPerBatch)
-		keys, err := collect(ctx, q, 2, func(r *record) [2]string { return [2]string{r.text(), r.text()} })
+		keys, err := collect(ctx, s, q, 2, func(r *record) [2]string { return [2]string{r.text(), r.text()} })
 		if err != nil {
 			return err
 		}
 		for _, key := range keys {
-			_, err := s.db.NewDelete().TableExpr(keysTable).Where("scope = ?", key[0]).Where("idempotency_key = ?", key[1]).Exec(ctx)
+			_, err := s.execute(ctx, s.db.NewDelete().TableExpr(keysTable).Where("scope = ?", key[0]).Where("idempotency_key = ?", key[1]))
 			if err != nil {
 				return explain(err)
 			}

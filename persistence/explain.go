@@ -20,7 +20,7 @@ func (s *Store) Servers(ctx context.Context, named uuid.UUID) ([]domain.ServerFa
 	}
 	q := s.read.NewSelect().ColumnExpr("s.id, s.name, s.role, s.queues, s.heartbeat_at, s.dead_at").
 		TableExpr(serversTable+" AS s").Where("s.dead_at IS NULL OR s.id = ?", named).OrderExpr("s.name, s.id")
-	list, err := collect(ctx, q, 6, func(r *record) domain.ServerFact {
+	list, err := collect(ctx, s, q, 6, func(r *record) domain.ServerFact {
 		return domain.ServerFact{ID: r.uuid(), Name: r.text(), Role: r.text(), Queues: strings.Split(r.text(), ","),
 			HeartbeatAt: r.time(), Dead: r.timePtr() != nil}
 	})
@@ -49,7 +49,7 @@ func (s *Store) Ahead(ctx context.Context, e *domain.Execution, now time.Time) (
 		}
 	}
 	q := s.read.NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS due", all)
-	counted, err := collect(ctx, q, 1, (*record).int)
+	counted, err := collect(ctx, s, q, 1, (*record).int)
 	if err != nil {
 		return 0, err
 	}

@@ -120,7 +120,7 @@ func (s *Store) keysOf(ctx context.Context, keys []*IdempotencyKey) (map[string]
 	for list := range slices.Chunk(texts, maxList) {
 		q := s.read.NewSelect().ColumnExpr("k.idempotency_key, k.fingerprint, k.workflow_id, k.status").TableExpr(keysTable+" AS k").
 			Where("k.scope = ?", scope).Where("k.idempotency_key IN (?)", bun.List(list))
-		first, err := collect(ctx, q, 4, func(r *record) *IdempotencyKey {
+		first, err := collect(ctx, s, q, 4, func(r *record) *IdempotencyKey {
 			return &IdempotencyKey{Scope: scope, Key: r.text(), Fingerprint: r.text(), WorkflowID: r.uuid(), Status: r.int()}
 		})
 		if err != nil {
@@ -145,7 +145,7 @@ func (s *Store) DeleteExpiredIdempotencyKeys(ctx context.Context) error {
 	for {
 		q := s.read.NewSelect().ColumnExpr("k.scope, k.idempotency_key").TableExpr(keysTable+" AS k").
 			Where("k.created_at < ?", now.Add(-keysKept)).OrderExpr("k.created_at").Limit(keysPerBatch)
-		expired, err := collect(ctx, q, 2, func(r *record) [2]string { return [2]string{r.text(), r.text()} })
+		expired, err := collect(ctx, s, q, 2, func(r *record) [2]string { return [2]string{r.text(), r.text()} })
 		if err != nil || len(expired) == 0 {
 			return err
 		}
@@ -155,8 +155,8 @@ func (s *Store) DeleteExpiredIdempotencyKeys(ctx context.Context) error {
 			byScope[pair[0]] = append(byScope[pair[0]], pair[1])
 		}
 		for scope, keys := range byScope {
-			_, err := s.db.NewDelete().TableExpr(keysTable).Where("scope = ?", scope).
-				Where("idempotency_key IN (?)", bun.List(keys)).Where("created_at < ?", now.Add(-keysKept)).Exec(ctx)
+			_, err := s.execute(ctx, s.db.NewDelete().TableExpr(keysTable).Where("scope = ?", scope).
+				Where("idempotency_key IN (?)", bun.List(keys)).Where("created_at < ?", now.Add(-keysKept)))
 			if err != nil {
 				return explain(err)
 			}

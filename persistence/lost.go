@@ -24,7 +24,7 @@ func (r *record) lost() Lost {
 
 // Orphans gives executing rows whose server is dead.
 func (s *Store) Orphans(ctx context.Context, limit int) ([]Lost, error) {
-	return collect(ctx, s.orphans(limit), lostWidth, (*record).lost)
+	return collect(ctx, s, s.orphans(limit), lostWidth, (*record).lost)
 }
 
 func (s *Store) orphans(limit int) *bun.SelectQuery {
@@ -41,7 +41,7 @@ func (s *Store) Expired(ctx context.Context, limit int) ([]Lost, error) {
 	}
 	q := s.read.NewSelect().ColumnExpr("e.id, e.workflow_id, e.fence").
 		TableExpr("(?) AS e", s.together(s.expired(claimants, limit))).OrderExpr("e.deadline").Limit(int64(limit))
-	return collect(ctx, q, lostWidth, (*record).lost)
+	return collect(ctx, s, q, lostWidth, (*record).lost)
 }
 
 // expired are the queries of what is past its deadline: what awaits callbacks, and what each of the servers has.
@@ -60,7 +60,7 @@ func (s *Store) expired(claimants []uuid.UUID, limit int) []*bun.SelectQuery {
 // the next.
 func (s *Store) claimants(ctx context.Context) (servers []uuid.UUID, err error) {
 	for last := uuid.Nil; ; {
-		next, err := collect(ctx, s.claimantAfter(last), 1, (*record).uuid)
+		next, err := collect(ctx, s, s.claimantAfter(last), 1, (*record).uuid)
 		if err != nil || len(next) == 0 {
 			return servers, err
 		}

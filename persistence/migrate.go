@@ -33,7 +33,7 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	pool := s.db.DB
 	if s.dialect.migrationLock != "" {
 		// A pool of its own: the lock lives as long as its session, which waits longer than others.
-		pool = sql.OpenDB(s.dialect.connector)
+		pool = sql.OpenDB(s.dialect.migrator)
 		defer pool.Close()
 		conn, err := pool.Conn(ctx)
 		if err != nil {

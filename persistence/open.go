@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -33,14 +34,16 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		cfg.Logger = slog.Default()
 	}
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
-	d, err := dialectOf(cfg.URL)
+	cfg.limits = cmp.Or(cfg.limits, limits{readWithin, writeWithin})
+	d, err := dialectOf(cfg.URL, cfg.limits)
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Wrap != nil {
-		d.connector = cfg.Wrap(d.connector)
-		if d.reader != nil {
-			d.reader = cfg.Wrap(d.reader)
+		for _, connector := range []*driver.Connector{&d.connector, &d.reader, &d.migrator} {
+			if *connector != nil {
+				*connector = cfg.Wrap(*connector)
+			}
 		}
 	}
 	d.text = d.texts()
@@ -48,7 +51,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dialect: d, sealer: sealer, now: cfg.Now, log: cfg.Logger}
+	s := &Store{dialect: d, limits: cfg.limits, sealer: sealer, now: cfg.Now, log: cfg.Logger}
 	if d.oneFile {
 		err = s.openSQLite(ctx)
 	} else {
@@ -61,7 +64,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 }
 
 // dialectOf reads the scheme of a database URL.
-func dialectOf(databaseURL string) (dialect, error) {
+func dialectOf(databaseURL string, within limits) (dialect, error) {
 	scheme, _, found := strings.Cut(databaseURL, ":")
 	if !found {
 		return dialect{}, fmt.Errorf("the database URL has no scheme: use sqlite:path, postgres://… or mysql://…")
@@ -72,7 +75,7 @@ func dialectOf(databaseURL string) (dialect, error) {
 	case "postgres", "postgresql":
 		return postgres(databaseURL)
 	case "mysql", "mariadb":
-		return mariadb(databaseURL)
+		return mariadb(databaseURL, within)
 	}
 	return dialect{}, fmt.Errorf("the database URL has the unknown scheme %q: use sqlite:path, postgres://… or mysql://…", scheme)
 }

@@ -27,6 +27,8 @@ type Config struct {
 
 	SealingKey []byte // of 32 bytes, for the secrets of endpoints; nil: there can be none
 
+	limits limits // none: those of the constants
+
 	Wrap func(driver.Connector) driver.Connector // stands between the store and the driver of SQLite or MySQL; nil: nothing does
 }
 
@@ -36,6 +38,7 @@ type Store struct {
 	db      *bun.DB // writes, and reads where the database has no pool of its own for them
 	read    *bun.DB // reads outside of write transactions
 	lease   *bun.DB // the server lease: one connection, so that a heartbeat never waits for the main pool
+	limits  limits
 	sealer  *sealer
 	now     func() time.Time
 	log     *slog.Logger

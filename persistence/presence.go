@@ -35,7 +35,7 @@ func (s *Store) OpenWorkflows(ctx context.Context, typ, subjectType string, subj
 	}
 	q := s.read.NewSelect().ColumnExpr("p.subject_id, p.id").
 		TableExpr("(?) AS p", lane("NOT w.allow_multiple").UnionAll(lane("w.allow_multiple"))).OrderExpr("p.id")
-	_, err := collect(ctx, q, 2, func(r *record) struct{} {
+	_, err := collect(ctx, s, q, 2, func(r *record) struct{} {
 		subject, id := r.text(), r.uuid()
 		found[subject] = append(found[subject], id)
 		return struct{}{}

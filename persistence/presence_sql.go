@@ -26,7 +26,7 @@ const presenceAlias = "geneva_drive_presence"
 // stand in it as literals that mean the same in every session of that database, and the subject's column is
 // cast to text and compared byte for byte, as the service does. The error joins what is wrong with each field.
 func (p PresenceSQL) For(databaseURL string) (string, error) {
-	d, err := dialectOf(databaseURL)
+	d, err := dialectOf(databaseURL, limits{})
 	if err != nil {
 		return "", err
 	}

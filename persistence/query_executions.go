@@ -35,7 +35,7 @@ func (s *Store) Execution(ctx context.Context, id uuid.UUID) (domain.Execution, 
 	}
 	q := s.read.NewSelect().ColumnExpr(attemptColumns).TableExpr(attemptsTable+" AS a").
 		Where("a.execution_id = ?", id).OrderExpr("a.attempt")
-	attempts, err := collect(ctx, q, attemptWidth, (*record).attempt)
+	attempts, err := collect(ctx, s, q, attemptWidth, (*record).attempt)
 	return found[0], attempts, err
 }
 
@@ -157,5 +157,5 @@ func (s *Store) executionsOf(lanes []*bun.SelectQuery) *bun.SelectQuery {
 }
 
 func (s *Store) executionRows(ctx context.Context, q *bun.SelectQuery) ([]domain.Execution, error) {
-	return collect(ctx, q, executionWidth, (*record).execution)
+	return collect(ctx, s, q, executionWidth, (*record).execution)
 }

@@ -97,7 +97,7 @@ func oneOf[T any](q *bun.SelectQuery, column string, values []T) {
 }
 
 func (s *Store) workflowRows(ctx context.Context, q *bun.SelectQuery) ([]Row, error) {
-	return collect(ctx, q, workflowWidth+executionWidth, func(r *record) Row {
+	return collect(ctx, s, q, workflowWidth+executionWidth, func(r *record) Row {
 		row := Row{Workflow: r.workflow()}
 		if r.values[r.at] != nil {
 			e := r.execution()
@@ -108,7 +108,9 @@ func (s *Store) workflowRows(ctx context.Context, q *bun.SelectQuery) ([]Row, er
 }
 
 // collect reads all rows of a query of that many columns.
-func collect[T any](ctx context.Context, q *bun.SelectQuery, width int, read func(*record) T) ([]T, error) {
+func collect[T any](ctx context.Context, s *Store, q *bun.SelectQuery, width int, read func(*record) T) ([]T, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.read)
+	defer cancel()
 	rows, err := q.Rows(ctx)
 	if err != nil {
 		return nil, explain(err)

@@ -27,7 +27,7 @@ func (s *Store) DeleteEnded(ctx context.Context, age time.Duration) (deleted int
 	ended := s.dialect.endedColumn
 	q := s.read.NewSelect().ColumnExpr("w.id").TableExpr(workflowsTable+" AS w").
 		Where(ended+" < ?", now.Add(-age)).OrderExpr(ended).Limit(endedPerSlice)
-	ids, err := collect(ctx, q, 1, (*record).uuid)
+	ids, err := collect(ctx, s, q, 1, (*record).uuid)
 	if err != nil || len(ids) == 0 {
 		return 0, false, err
 	}
@@ -120,7 +120,7 @@ func (s *Store) DeleteUnusedVersions(ctx context.Context, age time.Duration) ([]
 	newer := s.read.NewSelect().ColumnExpr("1").TableExpr(definitionsTable+" AS n").Where("n.type = d.type").
 		Where("n.version > d.version").Where("n.created_at < ?", now.Add(-max(age, minVersionAge)))
 	q := s.read.NewSelect().ColumnExpr("d.type, d.version").TableExpr(definitionsTable+" AS d").Where("EXISTS (?)", newer).OrderExpr("d.type, d.version")
-	old, err := collect(ctx, q, 2, func(r *record) Version { return Version{r.text(), r.int()} })
+	old, err := collect(ctx, s, q, 2, func(r *record) Version { return Version{r.text(), r.int()} })
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (s *Store) deleteVersion(ctx context.Context, v Version) (bool, error) {
 	before := s.clockNow().Add(-minVersionAge) // more than clocks differ by; it bounds the second look
 	used := s.read.NewSelect().ColumnExpr("w.id").TableExpr(workflowsTable+" AS w").
 		Where("w.type = ?", v.Type).Where("w.definition_version = ?", v.Version).Limit(1)
-	found, err := collect(ctx, used, 1, (*record).uuid)
+	found, err := collect(ctx, s, used, 1, (*record).uuid)
 	if err != nil || len(found) > 0 {
 		return false, err
 	}

@@ -26,24 +26,24 @@ const deadServersKept = 24 * time.Hour
 // RegisterServer adds the row of a server, alive as of now.
 func (s *Store) RegisterServer(ctx context.Context, server Server) error {
 	now := s.clock()
-	_, err := s.lease.NewInsert().TableExpr(serversTable).Model(&map[string]any{
+	_, err := s.execute(ctx, s.lease.NewInsert().TableExpr(serversTable).Model(&map[string]any{
 		"id": server.ID, "name": server.Name, "role": server.Role, "queues": strings.Join(server.Queues, ","),
 		"version": server.Version, "started_at": now, "heartbeat_at": now,
-	}).Exec(ctx)
+	}))
 	return explain(err)
 }
 
 // Heartbeat renews the lease of a server; alive is false when it has been declared dead.
 func (s *Store) Heartbeat(ctx context.Context, id uuid.UUID) (alive bool, err error) {
-	n, err := affected(s.lease.NewUpdate().TableExpr(serversTable).Set("heartbeat_at = ?", s.clock()).
-		Where("id = ?", id).Where("dead_at IS NULL").Exec(ctx))
+	n, err := affected(s.execute(ctx, s.lease.NewUpdate().TableExpr(serversTable).Set("heartbeat_at = ?", s.clock()).
+		Where("id = ?", id).Where("dead_at IS NULL")))
 	return n == 1, err
 }
 
 // ReleaseServer declares a server dead that says so itself.
 func (s *Store) ReleaseServer(ctx context.Context, id uuid.UUID) error {
-	_, err := s.lease.NewUpdate().TableExpr(serversTable).Set("dead_at = ?", s.clock()).
-		Where("id = ?", id).Where("dead_at IS NULL").Exec(ctx)
+	_, err := s.execute(ctx, s.lease.NewUpdate().TableExpr(serversTable).Set("dead_at = ?", s.clock()).
+		Where("id = ?", id).Where("dead_at IS NULL"))
 	return explain(err)
 }
 
@@ -67,7 +67,7 @@ func (s *Store) BurySilentServers(ctx context.Context, asking uuid.UUID, ttl, re
 	q := s.lease.NewSelect().ColumnExpr("s.id, s.name, s.role, s.queues, s.version, s.heartbeat_at").
 		TableExpr(serversTable+" AS s").Where("s.dead_at IS NULL").Where("s.id <> ?", asking).
 		Where("s.heartbeat_at <= ?", now.Add(-ttl))
-	silent, err := collect(ctx, q, 6, func(r *record) Server {
+	silent, err := collect(ctx, s, q, 6, func(r *record) Server {
 		return Server{ID: r.uuid(), Name: r.text(), Role: r.text(), Queues: strings.Split(r.text(), ","),
 			Version: r.text(), HeartbeatAt: r.time()}
 	})
@@ -76,8 +76,8 @@ func (s *Store) BurySilentServers(ctx context.Context, asking uuid.UUID, ttl, re
 	}
 	var buried []Server
 	for _, server := range silent {
-		n, err := affected(s.lease.NewUpdate().TableExpr(serversTable).Set("dead_at = ?", s.clock()).
-			Where("id = ?", server.ID).Where("dead_at IS NULL").Where("heartbeat_at = ?", server.HeartbeatAt).Exec(ctx))
+		n, err := affected(s.execute(ctx, s.lease.NewUpdate().TableExpr(serversTable).Set("dead_at = ?", s.clock()).
+			Where("id = ?", server.ID).Where("dead_at IS NULL").Where("heartbeat_at = ?", server.HeartbeatAt)))
 		if err != nil {
 			return buried, err
 		}
@@ -96,7 +96,7 @@ func (s *Store) thereSince(ctx context.Context, from, to time.Time) (bool, error
 	}
 	q := s.lease.NewSelect().ColumnExpr("s.started_at, s.heartbeat_at").TableExpr(serversTable+" AS s").
 		Where("s.heartbeat_at > ?", from.Add(-longestSilence))
-	rows, err := collect(ctx, q, 2, func(r *record) [2]time.Time { return [2]time.Time{r.time(), r.time()} })
+	rows, err := collect(ctx, s, q, 2, func(r *record) [2]time.Time { return [2]time.Time{r.time(), r.time()} })
 	if err != nil {
 		return false, err
 	}
@@ -125,6 +125,6 @@ func (s *Store) DeleteDeadServers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.lease.NewDelete().TableExpr(serversTable).Where("dead_at < ?", now.Add(-deadServersKept)).Exec(ctx)
+	_, err = s.execute(ctx, s.lease.NewDelete().TableExpr(serversTable).Where("dead_at < ?", now.Add(-deadServersKept)))
 	return explain(err)
 }

@@ -21,7 +21,7 @@ type Subject struct {
 func (s *Store) SubjectAttributes(ctx context.Context, typ, id string) (json.RawMessage, error) {
 	q := s.read.NewSelect().ColumnExpr("s.attributes").TableExpr(subjectsTable+" AS s").
 		Where("s.subject_type = ?", typ).Where("s.subject_id = ?", id)
-	found, err := collect(ctx, q, 1, (*record).json)
+	found, err := collect(ctx, s, q, 1, (*record).json)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (s *Store) SubjectAttributes(ctx context.Context, typ, id string) (json.Raw
 func (s *Store) Subject(ctx context.Context, typ, id string) (Subject, error) {
 	q := s.read.NewSelect().ColumnExpr("s.attributes, s.created_at, s.updated_at").TableExpr(subjectsTable+" AS s").
 		Where("s.subject_type = ?", typ).Where("s.subject_id = ?", id)
-	found, err := collect(ctx, q, 3, func(r *record) Subject {
+	found, err := collect(ctx, s, q, 3, func(r *record) Subject {
 		return Subject{Type: typ, ID: id, Attributes: r.json(), CreatedAt: r.time(), UpdatedAt: r.time()}
 	})
 	if err != nil {
@@ -63,17 +63,17 @@ func (s *Store) putSubject(ctx context.Context, typ, id string, attributes json.
 	if err != nil {
 		return false, err
 	}
-	replaced, err := s.db.NewUpdate().TableExpr(subjectsTable).Set("attributes = ?", string(attributes)).Set("updated_at = ?", now).
-		Where("subject_type = ?", typ).Where("subject_id = ?", id).Exec(ctx)
+	replaced, err := s.execute(ctx, s.db.NewUpdate().TableExpr(subjectsTable).Set("attributes = ?", string(attributes)).Set("updated_at = ?", now).
+		Where("subject_type = ?", typ).Where("subject_id = ?", id))
 	if err != nil {
 		return false, err
 	}
 	if n, err := replaced.RowsAffected(); err != nil || n == 1 {
 		return false, err
 	}
-	_, err = s.db.NewInsert().TableExpr(subjectsTable).Model(&map[string]any{
+	_, err = s.execute(ctx, s.db.NewInsert().TableExpr(subjectsTable).Model(&map[string]any{
 		"subject_type": typ, "subject_id": id, "attributes": string(attributes), "created_at": now, "updated_at": now,
-	}).Exec(ctx)
+	}))
 	return true, err
 }
 

@@ -64,7 +64,7 @@ func (s *Store) Due(ctx context.Context, queues []string, ahead time.Duration, l
 func (s *Store) usedLanes(ctx context.Context) (lanes []Lane, err error) {
 	var last Lane
 	for within := false; ; {
-		next, err := collect(ctx, s.laneAfter(last, within), 2, func(r *record) Lane { return Lane{Queue: r.text(), Priority: r.int()} })
+		next, err := collect(ctx, s, s.laneAfter(last, within), 2, func(r *record) Lane { return Lane{Queue: r.text(), Priority: r.int()} })
 		switch {
 		case err != nil, len(next) == 0 && !within:
 			return lanes, err
@@ -116,7 +116,7 @@ func (s *Store) candidates(ctx context.Context, lanes []*bun.SelectQuery) ([]Can
 	if len(lanes) == 0 {
 		return nil, nil
 	}
-	return collect(ctx, s.selectCandidates().Join("JOIN (?) AS due ON due.id = e.id", s.together(lanes)), candidateWidth, (*record).candidate)
+	return collect(ctx, s, s.selectCandidates().Join("JOIN (?) AS due ON due.id = e.id", s.together(lanes)), candidateWidth, (*record).candidate)
 }
 
 // together is the query of all that some queries find, each in the order and up to the limit that it has.
@@ -144,7 +144,7 @@ func (s *Store) UnknownQueues(ctx context.Context, known []string) ([]string, er
 		q := s.read.NewSelect().ColumnExpr("e.queue").TableExpr(executionsTable+" AS e").
 			Where("e.state = 'scheduled'").Where("NOT e.held").Where(s.dialect.dueColumn+" IS NOT NULL").
 			Where("e.queue > ?", last).OrderExpr("e.queue").Limit(1)
-		next, err := collect(ctx, q, 1, (*record).text)
+		next, err := collect(ctx, s, q, 1, (*record).text)
 		if err != nil || len(next) == 0 {
 			return unknown, err
 		}
@@ -162,7 +162,7 @@ func (s *Store) Candidates(ctx context.Context, ids []uuid.UUID) ([]Candidate, t
 	}
 	q := s.selectCandidates().Where("e.id IN (?)", bun.List(ids)).
 		Where(s.dialect.guard("e.state") + " = 'scheduled'").Where("NOT e.held")
-	list, err := collect(ctx, q, candidateWidth, (*record).candidate)
+	list, err := collect(ctx, s, q, candidateWidth, (*record).candidate)
 	return list, now, err
 }
 
@@ -185,7 +185,7 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 		return s.clockNow(), nil
 	}
 	before := s.now()
-	now, err := collect(ctx, s.read.NewSelect().ColumnExpr("?", s.clock()), 1, (*record).time)
+	now, err := collect(ctx, s, s.read.NewSelect().ColumnExpr("?", s.clock()), 1, (*record).time)
 	if err != nil {
 		return time.Time{}, err
 	}

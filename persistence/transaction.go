@@ -44,8 +44,28 @@ func (e *commitError) Unwrap() error { return e.cause }
 // errGuard says that a guarded write met a row that was not as it had been read, or as it was known.
 var errGuard = errors.New("a row is not as it was read: something writes past the store, or a defect of it")
 
-// transact gives run a transaction on a connection of its own.
+// bounded is a transaction that ends with a context, whatever longer one it is called with.
+type bounded struct {
+	transaction
+	ctx context.Context
+}
+
+func (b bounded) query(_ context.Context, questions ...question) error {
+	return b.transaction.query(b.ctx, questions...)
+}
+
+func (b bounded) exec(_ context.Context, statements ...statement) error {
+	return b.transaction.exec(b.ctx, statements...)
+}
+
+func (b bounded) commit(_ context.Context, statements ...statement) error {
+	return b.transaction.commit(b.ctx, statements...)
+}
+
+// transact gives run a transaction on a connection of its own, which ends within the limit of a write.
 func (s *Store) transact(ctx context.Context, run func(transaction) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.write)
+	defer cancel()
 	return s.onConn(ctx, func(driverConn any) error {
 		var t transaction
 		switch conn := driverConn.(type) {
@@ -59,7 +79,7 @@ func (s *Store) transact(ctx context.Context, run func(transaction) error) error
 			return fmt.Errorf("the database's driver is %T", driverConn)
 		}
 		defer t.rollback()
-		return run(t)
+		return run(bounded{t, ctx})
 	})
 }
 

@@ -37,6 +37,7 @@ type Proxy struct {
 	struck  int // commits that met a fault
 	refuse  bool
 	latency time.Duration
+	silence int // rises when the connections that are there fall silent
 	conns   map[net.Conn]struct{}
 }
 
@@ -103,10 +104,25 @@ func (p *Proxy) Delay(d time.Duration) {
 	p.latency = d
 }
 
+// Silence makes the connections that are there fall silent without an end, as when the other side has vanished. New
+// ones work.
+func (p *Proxy) Silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.silence++
+}
+
+// silent tells whether connections of a time are.
+func (p *Proxy) silent(since int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.silence > since
+}
+
 func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
 	p.mu.Lock()
-	refuse := p.refuse
+	refuse, since := p.refuse, p.silence
 	p.mu.Unlock()
 	if refuse {
 		return
@@ -123,7 +139,7 @@ func (p *Proxy) serve(client net.Conn) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.copy(client, server, func([]byte) bool {
+		p.copy(client, server, since, func([]byte) bool {
 			select {
 			case <-loseReply:
 				return false
@@ -134,7 +150,7 @@ func (p *Proxy) serve(client net.Conn) {
 		_, _ = io.Copy(io.Discard, server) // to the end of what nobody will know
 		_ = client.Close()
 	}()
-	p.copy(server, client, func(data []byte) bool {
+	p.copy(server, client, since, func(data []byte) bool {
 		switch p.strike(data) {
 		case LoseRequest:
 			return false
@@ -155,7 +171,7 @@ func (p *Proxy) serve(client net.Conn) {
 }
 
 // copy moves data as long as pass agrees to each piece.
-func (p *Proxy) copy(to io.Writer, from io.Reader, pass func([]byte) bool) {
+func (p *Proxy) copy(to io.Writer, from io.Reader, since int, pass func([]byte) bool) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -163,6 +179,9 @@ func (p *Proxy) copy(to io.Writer, from io.Reader, pass func([]byte) bool) {
 			p.wait()
 			if !pass(buffer[:n]) {
 				return
+			}
+			if p.silent(since) {
+				continue
 			}
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return

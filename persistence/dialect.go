@@ -76,6 +76,7 @@ func postgres(databaseURL string) (dialect, error) {
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	cfg.ConnectTimeout = connectTimeout
+	cfg.DialFunc = dialer.DialContext
 	writable(cfg, databaseURL)
 	for name, value := range map[string]string{
 		"application_name":                    "genevadrive",
@@ -160,6 +161,7 @@ func mariadb(databaseURL string, within limits) (dialect, error) {
 	cfg.MultiStatements = true // see messages
 	cfg.Collation = "utf8mb4_bin"
 	cfg.Timeout = connectTimeout
+	cfg.DialFunc = dialer.DialContext
 	cfg.Logger = driverLog{} // what it says comes back as an error too
 	patient := cfg.Clone()
 	patient.ReadTimeout = 0

@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"database/sql"
+	"net"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -16,6 +17,10 @@ const (
 )
 
 type limits struct{ read, write time.Duration }
+
+// dialer connects to servers. On a connection that is silent it asks whether the other end is still there, and finds out
+// within half a minute.
+var dialer = net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
 
 // execute runs one of Bun's queries that write, outside of a transaction.
 func (s *Store) execute(ctx context.Context, q interface {

@@ -110,7 +110,7 @@ type Answer struct {
 	// At With `reattempt`: when; not together with `wait`.
 	At *time.Time `json:"at,omitempty"`
 
-	// Data A JSON merge patch (RFC 7396) on the workflow's data.
+	// Data A JSON merge patch (RFC 7396) on the workflow's data. Not with `fail`, which leaves nothing behind.
 	Data JSONObject `json:"data,omitempty"`
 
 	// Error With `fail`: what went wrong; stored and shown. With `fail` it cannot be null.

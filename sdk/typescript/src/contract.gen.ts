@@ -1437,7 +1437,7 @@ export interface components {
              * @description With `reattempt`: when; not together with `wait`.
              */
             at?: string | null;
-            /** @description A JSON merge patch (RFC 7396) on the workflow's data. */
+            /** @description A JSON merge patch (RFC 7396) on the workflow's data. Not with `fail`, which leaves nothing behind. */
             data?: components["schemas"]["JsonObject"] | null;
             /** @description Why; stored and shown, at most its first 2,048 bytes. */
             reason?: string | null;

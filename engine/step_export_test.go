@@ -31,11 +31,17 @@ func (s Stepper) Register(ctx context.Context) error { return s.lease.register(c
 // Heartbeat is one run of the lease's loop.
 func (s Stepper) Heartbeat(ctx context.Context) error { return s.lease.runOnce(ctx) }
 
+// Release gives the lease up, as Stop does.
+func (s Stepper) Release(ctx context.Context) { s.lease.release(ctx) }
+
 // Sweep is one run of the sweep, with what it offers to the workers.
 func (s Stepper) Sweep(ctx context.Context) ([]queue.Item, error) {
 	err := s.sweep(ctx)
 	return s.Offered(), err
 }
+
+// Housekeep is one run of the slow loop.
+func (s Stepper) Housekeep(ctx context.Context) error { return s.housekeep(ctx) }
 
 // HandBackStrays is one run of that loop.
 func (s Stepper) HandBackStrays(ctx context.Context) error { return s.handBackStrays(ctx) }

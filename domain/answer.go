@@ -106,8 +106,8 @@ func ParseTime(s string) (time.Time, error) {
 
 // ParseAnswer reads the body of a 2xx response or a callback. An empty body means complete. The error has
 // the code unreadable_body when the body is not JSON at all, and invalid_answer, with every problem, when it
-// is JSON but no answer. null stands for a member that is not there, but not in the place of what decides: the
-// action, and the error of a fail. queues are the names that next.queue may have.
+// is JSON but no answer. null stands for a member that is not there, but not for the action, which decides. queues
+// are the names that next.queue may have.
 func ParseAnswer(body []byte, queues []string) (*Answer, error) {
 	if len(bytes.Trim(body, " \t\r\n")) == 0 {
 		return &Answer{Action: ActionComplete}, nil
@@ -116,31 +116,23 @@ func ParseAnswer(body []byte, queues []string) (*Answer, error) {
 	if err := strictjson.Decode(body, &b); err != nil {
 		return nil, answerError(body, err)
 	}
-	a := b.answer()
-	problems := b.nulls(a, body)
-	if len(problems) == 0 {
-		problems = b.check(a, queues)
+	if nullAction(body) {
+		return nil, invalidAnswer([]Problem{{Pointer: "#/action", Detail: "expected a string, not null; the actions are " + strings.Join(actions, ", ") + "."}})
 	}
-	if len(problems) > 0 {
+	a := b.answer()
+	if problems := b.check(a, queues); len(problems) > 0 {
 		return nil, invalidAnswer(problems)
 	}
 	return a, nil
 }
 
-// nulls finds the null that stands where one cannot; the reader of JSON takes it for an absent member.
-func (b *answerBody) nulls(a *Answer, body []byte) []Problem {
+// nullAction tells whether an answer that has been read has null for its action, which the reader of JSON takes for none.
+func nullAction(body []byte) bool {
 	if !bytes.Contains(body, []byte("null")) {
-		return nil
+		return false
 	}
 	var given map[string]json.RawMessage
-	_ = json.Unmarshal(body, &given) // it has been read already
-	switch {
-	case string(given["action"]) == "null":
-		return []Problem{{Pointer: "#/action", Detail: "expected a string, not null; the actions are " + strings.Join(actions, ", ") + "."}}
-	case a.Action == ActionFail && string(given["error"]) == "null":
-		return []Problem{{Pointer: "#/error", Detail: "expected an object, not null; leave error out if there is nothing to say."}}
-	}
-	return nil
+	return json.Unmarshal(body, &given) == nil && string(given["action"]) == "null"
 }
 
 func answerError(body []byte, err error) error {

@@ -46,6 +46,7 @@ func TestParseAnswer(t *testing.T) {
 		{`{"wait":null,"at":null,"data":null,"reason":null,"next":null,"error":null,"retryable":null}`, Answer{Action: ActionComplete}},
 		{`{"action":"reattempt","wait":null,"at":"2026-01-02T03:04:05.000006Z"}`, Answer{Action: ActionReattempt, At: &at}},
 		{`{"action":"fail","error":{"message":"null","backtrace":null},"retryable":null}`, Answer{Action: ActionFail, Message: "null"}},
+		{`{"action":"fail","error":null,"retryable":true}`, Answer{Action: ActionFail, Retryable: true}},
 		{`{"next":{"wait":null,"at":null,"queue":null,"priority":null}}`, Answer{Action: ActionComplete, Next: &NextOptions{}}},
 		{`{"\u0061ction":"skip"}`, Answer{Action: ActionSkip}},
 		{`{"action":"skip","reason":"\ud83d\ude00"}`, Answer{Action: ActionSkip, Reason: "😀"}},
@@ -133,7 +134,6 @@ func TestParseAnswerRefuses(t *testing.T) {
 
 		{`{"error":{"message":"m"}}`, invalid, "#/error", "the action fail"}, {`{"action":"cancel","retryable":false}`, invalid, "#/retryable", "the action fail"},
 		{`{"action":"fail","error":"m"}`, invalid, "#/error", "expected an object"}, {`{"action":"fail","error":{"mesage":"m"}}`, invalid, "#/error/mesage", `did you mean "message"?`},
-		{`{"action":"fail","error":null}`, invalid, "#/error", "expected an object, not null"},
 		{`{"action":"fail","error":{}}`, invalid, "#/error/message", "has a message"}, {`{"action":"fail","error":{"message":null,"backtrace":"b"}}`, invalid, "#/error/message", "has a message"},
 		{`{"action":"fail","error":{"message":["m"]}}`, invalid, "#/error/message", "expected a string"},
 		{`{"action":"fail","retryable":"yes"}`, invalid, "#/retryable", "true or false"},

@@ -113,7 +113,7 @@ type Answer struct {
 	// Data A JSON merge patch (RFC 7396) on the workflow's data. Not with `fail`, which leaves nothing behind.
 	Data JSONObject `json:"data,omitempty"`
 
-	// Error With `fail`: what went wrong; stored and shown. With `fail` it cannot be null.
+	// Error With `fail`: what went wrong; stored and shown.
 	Error *AnswerError `json:"error,omitempty"`
 
 	// Next With `complete` and `skip`: settings of the next step's execution.

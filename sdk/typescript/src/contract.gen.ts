@@ -1443,7 +1443,7 @@ export interface components {
             reason?: string | null;
             /** @description With `complete` and `skip`: settings of the next step's execution. */
             next?: components["schemas"]["AnswerNext"] | null;
-            /** @description With `fail`: what went wrong; stored and shown. With `fail` it cannot be null. */
+            /** @description With `fail`: what went wrong; stored and shown. */
             error?: components["schemas"]["AnswerError"] | null;
             /** @description With `fail`: try this step again; false if absent. */
             retryable?: boolean | null;

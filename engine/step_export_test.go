@@ -97,6 +97,9 @@ func (s Stepper) SettleIf(ctx context.Context, h *Hand, result domain.Result, go
 // HandBack gives a claim back, as at shutdown.
 func (s Stepper) HandBack(h *Hand) { s.handBack(h.c) }
 
+// Stray makes a claim one that nobody here performs or settles.
+func (s Stepper) Stray(h *Hand) { s.strays.add(h.c.claim()) }
+
 // Server is the id that this engine claims under.
 func (s Stepper) Server() uuid.UUID { return s.lease.server() }
 

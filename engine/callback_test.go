@@ -188,7 +188,7 @@ func TestBadLateAnswersChangeNothing(t *testing.T) {
 func TestCallbackBeforeThe202(t *testing.T) {
 	eachWorld(t, func(w *world) {
 		e := w.start()
-		w.define(e, lateYAML)
+		w.define(e, strings.Replace(lateYAML, "{name: one}", "{name: one, webhook: {timeout: PT5M}}", 1))
 		gone := make(chan struct{})
 		w.receiver.on("one", func(_ http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()

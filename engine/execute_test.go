@@ -177,7 +177,7 @@ func TestPauseLetsTheStepInFlightFinish(t *testing.T) {
 func TestCancelAbortsTheDeliveryInFlight(t *testing.T) {
 	eachWorld(t, func(w *world) {
 		e := w.start()
-		w.define(e, "type: Canceled\nsteps: [{name: one}, {name: two}]")
+		w.define(e, "type: Canceled\nsteps: [{name: one, webhook: {timeout: PT5M}}, {name: two}]")
 		gone := make(chan struct{})
 		w.receiver.on("one", func(_ http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()

@@ -98,7 +98,7 @@ func (s Stepper) SettleIf(ctx context.Context, h *Hand, result domain.Result, go
 func (s Stepper) HandBack(h *Hand) { s.handBack(h.c) }
 
 // Stray makes a claim one that nobody here performs or settles.
-func (s Stepper) Stray(h *Hand) { s.strays.add(h.c.claim()) }
+func (s Stepper) Stray(h *Hand) { s.strays.add(stray{Lost: h.c.claim()}) }
 
 // Server is the id that this engine claims under.
 func (s Stepper) Server() uuid.UUID { return s.lease.server() }

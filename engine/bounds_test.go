@@ -79,31 +79,44 @@ func TestTheSweepLeavesYoungRowsToAHealthyDoorbell(t *testing.T) {
 	}
 }
 
-// TestCancelExistingAbortsTheDeliveryInFlight creates a workflow in the place of one whose step is being performed.
-func TestCancelExistingAbortsTheDeliveryInFlight(t *testing.T) {
-	eachWorld(t, func(w *world) {
-		e := w.start()
-		w.define(e, "type: Replaced\nsteps: [{name: one, webhook: {timeout: PT5M}}]")
-		gone := make(chan struct{})
-		w.receiver.on("one", once(func(_ http.ResponseWriter, r *http.Request) {
-			<-r.Context().Done()
-			close(gone)
-		}, says("")))
-		request := member("Replaced", "1")
-		if _, err := e.Create(context.Background(), request); err != nil {
-			w.t.Fatal(err)
-		}
-		w.receiver.next(w.t)
-		request.OnConflict = domain.ConflictCancelExisting
-		out, err := e.Create(context.Background(), request)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		select {
-		case <-gone:
-		case <-time.After(patience):
-			w.t.Fatal("the delivery went on")
-		}
-		w.awaitState(out.Workflow.ID, domain.WorkflowFinished)
-	})
+// TestADeliveryEndsOnceItsStepIsTakenAway has a delivery in flight that would go on for minutes. For a verb and a
+// callback see TestCancelAbortsTheDeliveryInFlight and TestCallbackBeforeThe202.
+func TestADeliveryEndsOnceItsStepIsTakenAway(t *testing.T) {
+	for name, take := range map[string]func(*world, *engine.Engine, engine.Workflow) error{
+		"by a create with cancel_existing": func(w *world, e *engine.Engine, wf engine.Workflow) error {
+			request := member("Taken", wf.SubjectID)
+			request.OnConflict = domain.ConflictCancelExisting
+			_, err := e.Create(context.Background(), request)
+			return err
+		},
+		"by deleting its subject": func(w *world, e *engine.Engine, wf engine.Workflow) error {
+			return e.DeleteSubject(context.Background(), wf.SubjectType, wf.SubjectID)
+		},
+		"after its deadline": func(w *world, e *engine.Engine, wf engine.Workflow) error {
+			w.exec("UPDATE geneva_drive_step_executions SET deadline = created_at WHERE workflow_id = ?", wf.ID)
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachWorld(t, func(w *world) {
+				e := w.start()
+				w.define(e, "type: Taken\nsteps: [{name: one, webhook: {timeout: PT5M}}]")
+				gone := make(chan struct{})
+				w.receiver.on("one", once(func(_ http.ResponseWriter, r *http.Request) {
+					<-r.Context().Done()
+					close(gone)
+				}, says("")))
+				wf := w.create(e, "Taken")
+				w.receiver.next(w.t)
+				if err := take(w, e, wf); err != nil {
+					w.t.Fatal(err)
+				}
+				select {
+				case <-gone:
+				case <-time.After(patience):
+					w.t.Fatal("the delivery went on")
+				}
+			})
+		})
+	}
 }

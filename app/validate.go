@@ -39,7 +39,9 @@ func Validate(s Settings, paths []string, out io.Writer) error {
 		}
 	}
 	for _, path := range paths {
-		writeProblems(out, path, faulty[path])
+		if err := faulty[path]; err != nil {
+			fmt.Fprintln(out, domain.EveryProblem(path, err))
+		}
 	}
 	if len(faulty) > 0 {
 		return ErrInvalidFiles
@@ -72,17 +74,4 @@ func readDefinition(path string, env domain.Environment) (*domain.Definition, er
 		return nil, err
 	}
 	return domain.ParseDefinition(source, format, env)
-}
-
-func writeProblems(out io.Writer, path string, err error) {
-	var known *domain.Error
-	switch {
-	case err == nil:
-	case errors.As(err, &known) && len(known.Problems) > 0:
-		for _, p := range known.Problems {
-			fmt.Fprintf(out, "%s: %s: %s\n", path, p.Pointer, p.Detail)
-		}
-	default:
-		fmt.Fprintf(out, "%s: %v\n", path, err)
-	}
 }

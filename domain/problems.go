@@ -97,3 +97,16 @@ func didYouMean(word string, known []string) string {
 	}
 	return ""
 }
+
+// EveryProblem is an error of a file with its path: each of its problems on a line of its own, with its place.
+func EveryProblem(path string, err error) error {
+	var known *Error
+	if !errors.As(err, &known) || len(known.Problems) == 0 {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	lines := make([]error, len(known.Problems))
+	for i, p := range known.Problems {
+		lines[i] = fmt.Errorf("%s: %s: %s", path, p.Pointer, p.Detail)
+	}
+	return errors.Join(lines...)
+}

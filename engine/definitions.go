@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -58,26 +57,13 @@ func (e *Engine) LoadDefinitions(ctx context.Context, dir string) error {
 	for _, f := range files {
 		d, created, err := e.register(ctx, "", f.source, f.format, true)
 		if err != nil {
-			return fmt.Errorf("a definition cannot be registered\n%w", everyProblem(f.path, err))
+			return fmt.Errorf("a definition cannot be registered\n%w", domain.EveryProblem(f.path, err))
 		}
 		if created {
 			e.Logger.Info("definition registered", "file", f.path, "type", d.Type, "version", d.Version)
 		}
 	}
 	return nil
-}
-
-// everyProblem names a file and tells what is wrong with it: each problem of a definition, with its place, on a line.
-func everyProblem(path string, err error) error {
-	var known *domain.Error
-	if !errors.As(err, &known) || len(known.Problems) == 0 {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	lines := make([]error, len(known.Problems))
-	for i, p := range known.Problems {
-		lines[i] = fmt.Errorf("%s: %s: %s", path, p.Pointer, p.Detail)
-	}
-	return errors.Join(lines...)
 }
 
 // definitionFile is a definition in a directory.

@@ -159,13 +159,13 @@ func (c *creation) ground(ctx context.Context, t transaction, save *saving) (now
 	}
 	if c.unsure == nil {
 		g, err := c.store.lookAround(ctx, t, []CreateOp{c.op}, nil)
-		if err == nil && !g.newest.has(c.op.Newest) {
-			err = decided{ErrNotNewest}
-		}
-		now = g.now
 		if err != nil {
 			return now, nil, err
 		}
+		if !g.newest.has(c.op.Newest) {
+			return now, nil, decided{ErrNotNewest}
+		}
+		now = g.now
 	}
 	if c.victim != nil {
 		now, err = c.cancelVictim(ctx, t, save)

@@ -82,11 +82,7 @@ func analyze(t *testing.T, s *Store) {
 // expectWalk looks for an index in the plan of a query, which sorts what it finds only if it may.
 func expectWalk(t *testing.T, s *Store, what string, q *bun.SelectQuery, index string, sorted bool) {
 	t.Helper()
-	prefix := "EXPLAIN "
-	if s.Dialect() == "sqlite" {
-		prefix = "EXPLAIN QUERY PLAN "
-	}
-	text := strings.Join(runExplain(t, s, prefix+q.String()), "\n")
+	text := strings.Join(runExplain(t, s, explaining[s.Dialect()]+q.String()), "\n")
 	sorts := strings.Contains(text, "TEMP B-TREE") || strings.Contains(text, "Sort") || strings.Contains(text, "filesort")
 	if !strings.Contains(text, index) || sorts && !sorted {
 		t.Errorf("%s: the plan is\n%s\nof %s, without a walk along %s", what, text, q, index)

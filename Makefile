@@ -30,7 +30,7 @@ test: bin/testservers ## Run every test on real PostgreSQL, MariaDB, Redis and S
 	@bin/testservers go test -count=1 -timeout 25m $(TESTFLAGS) $(PKG)
 
 race: bin/testservers ## The same under the race detector; needs a C compiler
-	@CGO_ENABLED=1 bin/testservers go test -race -count=1 -timeout 30m $(TESTFLAGS) $(PKG)
+	@CGO_ENABLED=1 bin/testservers go test -race -count=1 -timeout 60m $(TESTFLAGS) $(PKG)
 
 lint: ## gofmt, go vet, staticcheck, and go mod tidy as a check
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,11 +100,13 @@ func TestAClaimHeardOfTooLateIsHandedBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachWorld(t, func(w *world) {
-				ahead := time.Duration(0)
-				s := w.stepper(func(c *engine.Config) { c.Now = func() time.Time { return time.Now().Add(ahead) } })
+				var ahead atomic.Int64 // nanoseconds; the delivery is put together meanwhile, and asks for the time too
+				s := w.stepper(func(c *engine.Config) {
+					c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+				})
 				w.define(s.Engine, "type: Late\nsteps: [{name: one}]")
 				h := w.claim(s, w.create(s.Engine, "Late"))
-				ahead = tt.after
+				ahead.Store(int64(tt.after))
 				if _, aborted := s.Attempt(w.t.Context(), h); aborted == tt.sent || len(w.receiver.deliveries) > 0 != tt.sent {
 					w.t.Errorf("aborted %v after %d deliveries", aborted, len(w.receiver.deliveries))
 				}

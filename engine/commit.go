@@ -5,10 +5,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/genevadrive/genevadrive/persistence"
 )
 
 const (
-	maxBatch      = 128 // decisions that share one commit
+	maxBatch      = 128                             // decisions that share one commit
+	maxBatchBytes = persistence.MaxTransactionBytes // of what they write, unless one alone writes more
 	commitTimeout = 30 * time.Second
 	heldUp        = 100 * time.Millisecond // after which a commit keeps the next one waiting no longer
 
@@ -24,6 +27,7 @@ const (
 type committer[O, R any] struct {
 	base  context.Context // of the commits; they end with it
 	apply func(ctx context.Context, ops []O, done func(i int, result R))
+	size  func(O) int // about how many bytes of its own it writes
 	told  func(decisions int)
 	crowd int
 
@@ -35,18 +39,19 @@ type committer[O, R any] struct {
 // pending is one decision on its way.
 type pending[O, R any] struct {
 	op     O
+	size   int
 	result R
 	done   chan struct{}
 }
 
-func newCommitter[O, R any](apply func(context.Context, []O, func(int, R)), told func(int), crowd int) *committer[O, R] {
-	return &committer[O, R]{base: context.Background(), apply: apply, told: told, crowd: crowd}
+func newCommitter[O, R any](apply func(context.Context, []O, func(int, R)), size func(O) int, told func(int), crowd int) *committer[O, R] {
+	return &committer[O, R]{base: context.Background(), apply: apply, size: size, told: told, crowd: crowd}
 }
 
 // do applies one decision and gives its result. It cannot be called off, since the caller could not know
 // then what became of it; it ends within about commitTimeout.
 func (c *committer[O, R]) do(op O) R {
-	p := &pending[O, R]{op: op, done: make(chan struct{})}
+	p := &pending[O, R]{op: op, size: c.size(op), done: make(chan struct{})}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, p)
 	batch := c.depart()
@@ -61,17 +66,32 @@ func (c *committer[O, R]) do(op O) R {
 	return p.result
 }
 
-// depart gives the decisions that set out now, nil when none do: any if nothing is on its way, a crowd if one
-// commit is.
+// depart gives the decisions that set out now, nil when none do: any if nothing is on its way, a crowd, or more than
+// fit one commit, if one is.
 func (c *committer[O, R]) depart() []*pending[O, R] {
-	n := min(len(c.waiting), maxBatch)
-	if n == 0 || c.running > 1 || c.running == 1 && n < c.crowd {
+	if len(c.waiting) == 0 || c.running > 1 {
+		return nil
+	}
+	n := c.fitting()
+	if c.running == 1 && n < c.crowd && n == len(c.waiting) {
 		return nil
 	}
 	c.running++
 	batch := c.waiting[:n:n]
 	c.waiting = c.waiting[n:]
 	return batch
+}
+
+// fitting is how many of those that wait fit one commit: one always does.
+func (c *committer[O, R]) fitting() (n int) {
+	bytes := 0
+	for _, p := range c.waiting[:min(len(c.waiting), maxBatch)] {
+		if bytes += p.size; bytes > maxBatchBytes && n > 0 {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // next lets what has gathered set out in the place of a commit that is over, or held up.

@@ -123,6 +123,7 @@ func (e *Engine) creation(ctx context.Context, r CreateRequest) (*creation, erro
 	c.op = persistence.CreateOp{
 		Type: p.Type, SubjectType: r.SubjectType, SubjectID: r.SubjectID,
 		Conflict: r.OnConflict,
+		Bytes:    len(r.Data),
 		Key:      r.Key.stored(params.ID, 201),
 		Build: func(now time.Time) (domain.Change, error) {
 			change, err := domain.NewWorkflow(c.plan.Definition, c.params, now)

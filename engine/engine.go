@@ -98,8 +98,8 @@ func New(cfg Config) *Engine {
 	}
 	e := &Engine{Config: cfg, plans: newPlanCache(cfg.Store), endpoints: newEndpointCache(cfg.Store, cfg.Now), inFlight: newInFlight(),
 		arrivals: make(chan uuid.UUID, maxArrivals), backlog: make(chan struct{}, 1)}
-	e.commits = newCommitter(cfg.Store.ApplyBatch, cfg.Observer.Committed, decisionCrowd)
-	e.creates = newCommitter(cfg.Store.CreateTogether, func(int) {}, createCrowd)
+	e.commits = newCommitter(cfg.Store.ApplyBatch, func(op persistence.Op) int { return op.Bytes }, cfg.Observer.Committed, decisionCrowd)
+	e.creates = newCommitter(cfg.Store.CreateTogether, func(op persistence.CreateOp) int { return op.Bytes }, func(int) {}, createCrowd)
 	e.lease = newLease(e)
 	return e
 }

@@ -169,7 +169,7 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 	params := domain.SettleParams{Fence: c.execution.Fence, NextID: e.NewID(), Jitter: e.Jitter()}
 	following := domain.ClaimParams{Fence: e.NewFence(), Hurry: c.speedrun != nil}
 	var next tries // of the next step's claim
-	op := persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID, Known: c.known,
+	op := persistence.Op{WorkflowID: c.workflow.ID, ExecutionID: c.execution.ID, Known: c.known, Bytes: writtenBy(c, result),
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 			change, err := domain.Settle(c.plan.Definition, row.Workflow, *row.Execution, result, params, now)
 			due, open := change.Due()
@@ -213,6 +213,22 @@ func (e *Engine) settle(ctx context.Context, c *claimed, result domain.Result, m
 	}
 	e.announce(c.plan, saved)
 	return nil
+}
+
+// writtenBy is about how many bytes the settle of a result writes: texts that are kept, and the workflow's data as far as
+// that is patched.
+func writtenBy(c *claimed, r domain.Result) int {
+	n := len(r.Excerpt)
+	if a := r.Answer; a != nil {
+		n += len(a.Reason) + len(a.Message) + len(a.Backtrace)
+		if len(a.Data) > 0 {
+			n += len(c.workflow.Data) + len(a.Data)
+		}
+	}
+	if f := r.Failure; f != nil {
+		n += len(f.Message) + len(f.Backtrace)
+	}
+	return n
 }
 
 // unsavable is the failed attempt that takes the place of an answer the database refuses to hold.

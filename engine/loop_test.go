@@ -113,7 +113,7 @@ func TestWhatWaitsForWorkOutlivesItsErrors(t *testing.T) {
 			var away atomic.Bool
 			said := make(heard, 1000)
 			e := awayEngine(t, &away, said)
-			x := oneStep(t, e)
+			x := oneStep(t, e, nil)
 			ctx, cancel := context.WithCancel(context.Background())
 			var ended sync.WaitGroup
 			ended.Go(func() { tt.run(e, ctx) })
@@ -172,13 +172,13 @@ func awayEngine(t *testing.T, away *atomic.Bool, said heard) *Engine {
 }
 
 // oneStep makes a workflow whose step is due, with nobody told. Its receiver is refused by the guard.
-func oneStep(t *testing.T, e *Engine) *domain.Execution {
+func oneStep(t *testing.T, e *Engine, data []byte) *domain.Execution {
 	t.Helper()
 	yaml := "type: Loop\nwebhook: {url: \"http://127.0.0.1:1/\"}\nsteps: [{name: one}]"
 	if _, _, err := e.RegisterDefinition(t.Context(), "", []byte(yaml), domain.SourceYAML); err != nil {
 		t.Fatal(err)
 	}
-	out, err := e.Create(t.Context(), CreateRequest{Type: "Loop", SubjectType: "User", SubjectID: "1"})
+	out, err := e.Create(t.Context(), CreateRequest{Type: "Loop", SubjectType: "User", SubjectID: "1", Data: data})
 	if err != nil {
 		t.Fatal(err)
 	}

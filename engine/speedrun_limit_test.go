@@ -14,7 +14,7 @@ func TestASpeedrunHasAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := awayEngine(t, &atomic.Bool{}, make(heard, 100))
 		e.TestMode, e.runs = true, t.Context()
-		x := oneStep(t, e)
+		x := oneStep(t, e, nil)
 		if e.claim(t.Context(), queue.Item{WorkflowID: x.WorkflowID, ExecutionID: x.ID}, nil) == nil {
 			t.Fatal("the step is not claimed")
 		}

@@ -27,6 +27,7 @@ type Op struct {
 	Key         *IdempotencyKey // inserted first in the same transaction; nil: none
 	Once        uuid.UUID       // names a decision that no fence keeps from being made again; uuid.Nil: one does
 	Known       *Known          // for ApplyBatch: what an earlier commit left of both; nil: they are read
+	Bytes       int             // for those who make batches: about how much it writes beside what every decision does
 	Unsure      *Unsure         // what an earlier try of this decision may have done; nil: nothing
 }
 

@@ -20,6 +20,7 @@ type CreateOp struct {
 	Cancel   func(now time.Time, row Row) (domain.Change, error) // what cancel_existing does to the one in the way
 	Key      *IdempotencyKey                                     // its WorkflowID and Status are those of a new workflow
 	Version  *Version                                            // must be there still, and stays; nil: nothing is asked
+	Bytes    int                                                 // about how large its data is
 	Newest   *Version                                            // must be the newest of its type, else ErrNotNewest; nil: nothing is asked
 }
 

@@ -27,8 +27,8 @@ func (s *Store) CreateBatch(ctx context.Context, ops []CreateOp) []CreateResult 
 		defer s.batches.Unlock()
 	}
 	var gone error
-	for at := 0; at < len(ops); at += maxCreates {
-		end := min(at+maxCreates, len(ops))
+	for at, end := 0, 0; at < len(ops); at = end {
+		end = at + createsTogether(ops[at:])
 		c := creations{store: s, ops: ops[at:end], results: results[at:end], how: make([]fate, end-at)}
 		if gone == nil {
 			gone = c.run(ctx)
@@ -38,6 +38,18 @@ func (s *Store) CreateBatch(ctx context.Context, ops []CreateOp) []CreateResult 
 	}
 	s.readExisting(ctx, results)
 	return results
+}
+
+// createsTogether is how many of the ops go into the next transaction.
+func createsTogether(ops []CreateOp) (n int) {
+	bytes := 0
+	for _, op := range ops[:min(len(ops), maxCreates)] {
+		if bytes += op.Bytes; bytes > MaxTransactionBytes && n > 0 {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // CreateTogether makes workflows that have nothing to do with each other, and no keys, in one transaction, and

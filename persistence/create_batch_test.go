@@ -377,3 +377,55 @@ func TestSubjectsInTheWayAreFoundByTheirIndex(t *testing.T) {
 		}
 	})
 }
+
+func TestCreatesTogetherAreBoundedByTheirData(t *testing.T) {
+	const half = MaxTransactionBytes / 2
+	for name, tt := range map[string]struct {
+		bytes []int
+		want  []int // creates, by transaction
+	}{
+		"without data":        {make([]int, maxCreates+1), []int{maxCreates, 1}},
+		"they just fit":       {[]int{half, half, 0}, []int{3}},
+		"a byte too many":     {[]int{half, half, 1, 0}, []int{2, 2}},
+		"one that never fits": {[]int{1, 3 * half, 1}, []int{1, 1, 1}},
+	} {
+		ops, got := []CreateOp{}, []int{}
+		for _, n := range tt.bytes {
+			ops = append(ops, CreateOp{Bytes: n})
+		}
+		for len(ops) > 0 {
+			n := createsTogether(ops)
+			got, ops = append(got, n), ops[n:]
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+// TestABatchOfLargeCreatesIsMade has more data than one transaction takes.
+func TestABatchOfLargeCreatesIsMade(t *testing.T) {
+	def := chain("one")
+	eachStore(t, func(t *testing.T, s *Store) {
+		data := []byte(`{"x":"` + strings.Repeat("x", domain.MaxDataBytes-10) + `"}`)
+		ops := batchOf(def, make([]string, MaxTransactionBytes/domain.MaxDataBytes+4)...)
+		for i := range ops {
+			build := ops[i].Build
+			ops[i].SubjectID, ops[i].Bytes = fmt.Sprint(i), len(data)
+			ops[i].Build = func(now time.Time) (domain.Change, error) {
+				c, err := build(now)
+				c.Workflow.SubjectID, c.Workflow.Data = fmt.Sprint(i), data
+				return c, err
+			}
+		}
+		for i, r := range s.CreateBatch(t.Context(), ops) {
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+			row, err := s.Workflow(t.Context(), r.Change.Workflow.ID)
+			if err != nil || len(row.Workflow.Data) != len(data) {
+				t.Errorf("create %d: %v, %d bytes of data", i, err, len(row.Workflow.Data))
+			}
+		}
+	})
+}

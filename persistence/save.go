@@ -9,6 +9,10 @@ import (
 	"github.com/genevadrive/genevadrive/domain"
 )
 
+// MaxTransactionBytes bounds what the decisions of one transaction bring with them, unless a single one brings more
+// (DESIGN section 4).
+const MaxTransactionBytes = 4 << 20
+
 // maxStatementBytes bounds the values of one statement of several rows. MariaDB refuses a packet of 16 MiB.
 const maxStatementBytes = 1 << 20
 

@@ -114,7 +114,7 @@ var ErrorAdvices = []ErrorAdvice{
 	{ErrCondition, "condition_failed", "push the missing attribute (PUT /v1/subjects) or patch the data, then resume; new workflows can guard the expression with has()"},
 	{ErrHookFailed, "hook_failed", "see what the hook's receiver logged, then resume"},
 	{ErrReceiverFailed, "receiver_failed", "the receiver said so itself; resume once the cause is gone"},
-	{ErrInterrupted, "interrupted", "see what ends the servers or keeps this step beyond its deadline, then resume"},
+	{ErrInterrupted, "interrupted", "see what ends the servers, keeps this step beyond its deadline, or is said of it in their log, then resume"},
 	{ErrCallbackTimeout, "callback_timed_out", "see why the receiver did not call back, then resume; new workflows can have a longer callback_timeout"},
 	{ErrStepMissing, "step_missing", `resume with {"step": …} at a step that the version has`},
 	{ErrEndpointMissing, "endpoint_missing", "create the endpoint (PUT /v1/endpoints/{name}), then resume"},

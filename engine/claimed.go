@@ -85,11 +85,13 @@ type delivery struct {
 	instead *domain.Result
 }
 
-// prepare puts a delivery together.
+// prepare puts a delivery together. One that cannot be written, since what is stored of the workflow is no JSON any more,
+// is nothing that its receiver could mend: the attempt counts as interrupted here, and another one may find it repaired.
 func (e *Engine) prepare(ctx context.Context, c *claimed, to *domain.Webhook, m message) delivery {
 	body, err := e.payload(c, m)
 	if err != nil {
-		result := failed(domain.ErrInvalidAnswer, "The delivery could not be written: "+err.Error(), webhook.Result{}, false)
+		e.Logger.Error("delivery not written", "workflow_id", c.workflow.ID, "step_execution_id", c.execution.ID, "error", err)
+		result := failed(domain.ErrInterrupted, "This server could not write the delivery, so that nothing was sent: "+err.Error(), webhook.Result{}, true)
 		return delivery{instead: &result}
 	}
 	target, missing := e.target(ctx, to)

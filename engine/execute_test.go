@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -252,5 +253,24 @@ func TestRolesSplit(t *testing.T) {
 		wf := w.create(front, "Split")
 		w.start(func(c *engine.Config) { c.Role = engine.RoleWorker })
 		w.awaitState(wf.ID, domain.WorkflowFinished)
+	})
+}
+
+// TestADeliveryThatCannotBeWrittenIsNobodysAnswer spoils what is stored of a workflow before its step is claimed.
+func TestADeliveryThatCannotBeWrittenIsNobodysAnswer(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		e := w.engine()
+		w.define(e, "type: Spoilt\nretry: {max_attempts: 2, initial: PT0.01S}\nsteps: [{name: one}]")
+		wf := w.create(e, "Spoilt")
+		w.exec("UPDATE geneva_drive_workflows SET data = '{'")
+		w.start()
+		row := w.awaitState(wf.ID, domain.WorkflowPaused)
+		if x := row.Execution; x.Error.Code != domain.ErrInterrupted || x.Failures != 2 || !strings.Contains(x.Error.Message, "nothing was sent") {
+			w.t.Errorf("the step has failed %d times, with %+v", x.Failures, x.Error)
+		}
+		if n := w.drain(); n > 0 {
+			w.t.Errorf("%d deliveries were made", n)
+		}
+		w.explained(e, wf.ID, "interrupted", whilePaused...)
 	})
 }

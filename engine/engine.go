@@ -175,7 +175,13 @@ func (e *Engine) loop(ctx context.Context, every time.Duration, once func(contex
 			if err := once(ctx); err != nil && ctx.Err() == nil {
 				e.Logger.Warn("background loop failed, will run again", "error", err)
 			}
-			timer.Reset(every*9/10 + time.Duration(float64(every/5)*e.Jitter()))
+			timer.Reset(pauseOf(every, e.Jitter()))
 		}
 	})
+}
+
+// pauseOf is the pause of a loop: a tenth more or less than its interval, so that servers which were started together do
+// not keep asking the database together.
+func pauseOf(every time.Duration, jitter float64) time.Duration {
+	return every*9/10 + time.Duration(float64(every/5)*jitter)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -54,6 +55,40 @@ func TestALoopOutlivesItsErrors(t *testing.T) {
 					t.Errorf("with jitter %v: %d runs %s", jitter, n, what)
 				}
 			}
+		}
+	})
+}
+
+// TestLoopsDoNotKeepInStep is the pauses of a loop by the jitter that each draws.
+func TestLoopsDoNotKeepInStep(t *testing.T) {
+	store, err := persistence.Open(t.Context(), persistence.Config{URL: "sqlite::memory:"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	synctest.Test(t, func(t *testing.T) {
+		drawn := []float64{0, 0.5, 0.75, 0.25}
+		want := []time.Duration{0, 54 * time.Second, 60 * time.Second, 63 * time.Second, 57 * time.Second}
+		draw := drawn
+		e := New(Config{Store: store, Now: time.Now, Jitter: func() float64 {
+			jitter := draw[0]
+			draw = draw[1:]
+			return jitter
+		}, Logger: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		var pauses []time.Duration
+		last := time.Now()
+		e.loop(ctx, time.Minute, func(context.Context) error {
+			pauses = append(pauses, time.Since(last))
+			if last = time.Now(); len(pauses) == len(want) {
+				draw = drawn
+				cancel()
+			}
+			return nil
+		})
+		e.loops.Wait()
+		if !slices.Equal(pauses, want) {
+			t.Errorf("with jitter %v the pauses are %v, want %v", drawn, pauses, want)
 		}
 	})
 }

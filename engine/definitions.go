@@ -2,10 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/persistence"
@@ -22,102 +18,38 @@ func (e *Engine) RegisterDefinition(ctx context.Context, typ string, source []by
 }
 
 func (e *Engine) register(ctx context.Context, typ string, source []byte, format domain.SourceFormat, anyVersion bool) (Definition, bool, error) {
-	def, err := domain.ParseDefinition(source, format, domain.Environment{Type: typ, Queues: e.Queues, Parent: func(name string) (*domain.Definition, error) {
-		version, err := e.Store.NewestVersion(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		p, err := e.plans.get(ctx, name, version)
-		if err != nil {
-			return nil, err
-		}
-		return p.Definition, nil
-	}})
+	def, err := e.readDefinition(typ, source, format, func(name string) (*domain.Definition, error) { return e.newestDefinition(ctx, name) })
 	if err != nil {
 		return Definition{}, false, err
 	}
+	return e.Store.SaveDefinition(ctx, def, anyVersion)
+}
+
+// readDefinition reads a definition and checks it, for this server too.
+func (e *Engine) readDefinition(typ string, source []byte, format domain.SourceFormat, parent func(string) (*domain.Definition, error)) (*domain.Definition, error) {
+	def, err := domain.ParseDefinition(source, format, domain.Environment{Type: typ, Queues: e.Queues, Parent: parent})
+	if err != nil {
+		return nil, err
+	}
 	if def.UsesCallbacks() && (e.PublicURL == "" || len(e.CallbackKey) == 0) {
-		return Definition{}, false, domain.Errorf(domain.CodePublicURLMissing,
+		return nil, domain.Errorf(domain.CodePublicURLMissing,
 			"A step of this definition has a callback_timeout, and this server has no address to call back: "+
 				"set GENEVADRIVE_PUBLIC_URL, and GENEVADRIVE_SECRET_KEY to sign the tokens.")
 	}
-	stored, created, err := e.Store.SaveDefinition(ctx, def, anyVersion)
-	return stored, created, err
+	return def, nil
 }
 
-// LoadDefinitions registers every .yaml, .yml and .json file of a directory, parents before their children. A
-// file whose content equals any stored version of its type changes nothing, so that servers of two releases do
-// not flip-flop (DESIGN section 6). The error names the file, and everything that is wrong with it on lines of their
-// own.
-func (e *Engine) LoadDefinitions(ctx context.Context, dir string) error {
-	files, err := definitionFiles(dir)
+// newestDefinition reads the newest version of a type. Errors: definition_not_found.
+func (e *Engine) newestDefinition(ctx context.Context, typ string) (*domain.Definition, error) {
+	version, err := e.Store.NewestVersion(ctx, typ)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, f := range files {
-		d, created, err := e.register(ctx, "", f.source, f.format, true)
-		if err != nil {
-			return fmt.Errorf("a definition cannot be registered\n%w", domain.EveryProblem(f.path, err))
-		}
-		if created {
-			e.Logger.Info("definition registered", "file", f.path, "type", d.Type, "version", d.Version)
-		}
-	}
-	return nil
-}
-
-// definitionFile is a definition in a directory.
-type definitionFile struct {
-	path         string
-	source       []byte
-	format       domain.SourceFormat
-	typ, extends string
-}
-
-// definitionFiles reads the definitions of a directory, in the order of their names but for parents, which come
-// before what extends them.
-func definitionFiles(dir string) ([]definitionFile, error) {
-	entries, err := os.ReadDir(dir)
+	p, err := e.plans.get(ctx, typ, version)
 	if err != nil {
-		return nil, fmt.Errorf("read the directory of definitions: %w", err)
+		return nil, err
 	}
-	var files []definitionFile
-	for _, entry := range entries {
-		format, ok := domain.SourceFormatOf(strings.ToLower(filepath.Ext(entry.Name())))
-		if entry.IsDir() || !ok {
-			continue
-		}
-		f := definitionFile{path: filepath.Join(dir, entry.Name()), format: format}
-		if f.source, err = os.ReadFile(f.path); err != nil {
-			return nil, fmt.Errorf("read the definition: %w", err)
-		}
-		f.typ, f.extends = domain.ReadNames(f.source, format)
-		files = append(files, f)
-	}
-	return parentsFirst(files), nil
-}
-
-// parentsFirst keeps the order of files but for what others extend. In a circle it ends somewhere; registering
-// refuses that.
-func parentsFirst(files []definitionFile) []definitionFile {
-	ordered, given := make([]definitionFile, 0, len(files)), make([]bool, len(files))
-	var give func(i int)
-	give = func(i int) {
-		if given[i] {
-			return
-		}
-		given[i] = true
-		for j := range files {
-			if files[i].extends != "" && files[j].typ == files[i].extends {
-				give(j)
-			}
-		}
-		ordered = append(ordered, files[i])
-	}
-	for i := range files {
-		give(i)
-	}
-	return ordered
+	return p.Definition, nil
 }
 
 // DefinitionVersion gives one version of a definition, 0 meaning the newest. Errors: definition_not_found.

@@ -37,6 +37,7 @@ type requestInfo struct {
 	keyName     string
 	traceparent string
 	mediaType   string
+	bodyRead    bool // all of it; what the request has as its body then is a copy
 	digest      [sha256.Size]byte
 	code        string             // of the problem it was answered with
 	members     [][]domain.Problem // of a batch: what is wrong with each; nil: nothing with any

@@ -69,6 +69,7 @@ func (p problems) write(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.WriteHeader(kind.Status)
 	_, _ = w.Write(text) // the client may have gone; there is nobody left to tell
+	drain(w, r)
 }
 
 // ofMember gives the problem of one member of a batch, whose request goes on.

@@ -57,9 +57,6 @@ func validate(c *contract, p problems) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := c.check(w, r); err != nil {
 				p.write(w, r, err)
-				if domain.CodeOf(err) == domain.CodeBodyTooLarge {
-					drain(w, r)
-				}
 				return
 			}
 			next.ServeHTTP(w, r)

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/domain/strictjson"
@@ -21,12 +20,6 @@ import (
 const (
 	MaxBatchBytes = 8 << 20
 	MaxBodyBytes  = 1 << 20
-)
-
-// What is taken, after the answer, of a body that was refused as too large.
-const (
-	drainBytes = 32 << 20
-	drainTime  = 5 * time.Second
 )
 
 const idempotencyHeader = "Idempotency-Key"
@@ -54,6 +47,7 @@ func (c *contract) checkBody(op *operation, w http.ResponseWriter, r *http.Reque
 	if err != nil {
 		return err
 	}
+	infoOf(r.Context()).bodyRead = true
 	r.Body = io.NopCloser(bytes.NewReader(data))
 	r.ContentLength = int64(len(data))
 	keyed := op.idempotent && r.Header.Get(idempotencyHeader) != ""
@@ -121,20 +115,6 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 
 func tooLarge(most int64) error {
 	return domain.Errorf(domain.CodeBodyTooLarge, "The body is larger than %d MiB.", most>>20)
-}
-
-// drain sends the answer to a body that is too large, and takes what is left of the body, within bounds: many
-// clients read no answer before they have sent everything, and would lose it if the connection was closed on
-// them. One that waits for 100 Continue sends nothing any more.
-func drain(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Expect") != "" {
-		return
-	}
-	c := http.NewResponseController(w)
-	if c.Flush() != nil || c.SetReadDeadline(time.Now().Add(drainTime)) != nil {
-		return // there is no connection, as in tests
-	}
-	_, _ = io.CopyN(io.Discard, r.Body, drainBytes) // whatever ends it, the answer is out
 }
 
 // checkMediaType gives the media type of the body. It refuses one that the operation does not read, and a body

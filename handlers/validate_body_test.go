@@ -34,8 +34,8 @@ func post(target, headers string) string {
 	return "POST " + target + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + testKey + "\r\nContent-Type: application/json\r\n" + headers + "\r\n"
 }
 
-// wantTooLarge reads an answer, which has to be whole.
-func wantTooLarge(t *testing.T, from *bufio.Reader) {
+// wantRefused reads an answer, which has to be whole.
+func wantRefused(t *testing.T, from *bufio.Reader, code domain.Code) {
 	t.Helper()
 	response, err := http.ReadResponse(from, nil)
 	if err != nil {
@@ -43,7 +43,7 @@ func wantTooLarge(t *testing.T, from *bufio.Reader) {
 		return
 	}
 	text, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != 413 || !strings.Contains(string(text), `"code":"`+string(domain.CodeBodyTooLarge)+`"`) {
+	if err != nil || response.StatusCode != domain.KindOf(code).Status || !strings.Contains(string(text), `"code":"`+string(code)+`"`) {
 		t.Errorf("%d %s, %v", response.StatusCode, text, err)
 	}
 }
@@ -77,9 +77,68 @@ func TestTheAnswerToALargeBodyArrives(t *testing.T) {
 				if _, err := conn.Write(append([]byte(sent.head), sent.body...)); err != nil {
 					t.Fatal(err)
 				}
-				wantTooLarge(t, bufio.NewReader(conn))
+				wantRefused(t, bufio.NewReader(conn), domain.CodeBodyTooLarge)
 			})
 		}
+	}
+}
+
+// A request may be refused before its body is looked at.
+func TestTheAnswerToARefusedRequestArrives(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serverOn(t, listener)
+	body := bytes.Repeat([]byte(" "), 20<<20)
+	length := fmt.Sprintf("Content-Length: %d\r\n", len(body))
+	unkeyed := func(request string) string { return strings.Replace(request, testKey, "another", 1) }
+	for code, head := range map[domain.Code]string{
+		domain.CodeUnauthorized:          unkeyed(post("/v1/workflows", length)),
+		domain.CodeForbidden:             post("/v1/workflows", length+"Sec-Fetch-Site: cross-site\r\n"),
+		domain.CodeNotFound:              post("/v1/nothing", length),
+		domain.CodeMethodNotAllowed:      post("/v1/definitions", length),
+		domain.CodeWorkflowNotFound:      post("/v1/workflows/1/pause", length),
+		domain.CodeInvalidQuery:          post("/v1/workflows?limit=1", length),
+		domain.CodeInvalidIdempotencyKey: post("/v1/workflows", length+"Idempotency-Key: a b\r\n"),
+		domain.CodeBodyTooLarge:          post("/v1/workflows", length),
+	} {
+		for name, sent := range map[string]string{"with its length": head,
+			"in a chunk": strings.Replace(head, length, "Transfer-Encoding: chunked\r\n", 1) + fmt.Sprintf("%x\r\n", len(body))} {
+			t.Run(string(code)+" "+name, func(t *testing.T) {
+				conn, err := net.Dial("tcp", listener.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = conn.Close() }()
+				if _, err := conn.Write(append([]byte(sent), body...)); err != nil {
+					t.Fatal(err)
+				}
+				_, _ = io.WriteString(conn, "\r\n0\r\n\r\n") // the end of the chunks; beside a length, it is another request's
+				wantRefused(t, bufio.NewReader(conn), code)
+			})
+		}
+	}
+}
+
+// A connection on which a body was refused that has come whole serves the next request.
+func TestTheNextRequestFollowsARefusedBody(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serverOn(t, listener)
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	from := bufio.NewReader(conn)
+	for range 3 {
+		if _, err := io.WriteString(conn, post("/v1/nothing", "Content-Length: 2\r\n")+"{}"); err != nil {
+			t.Fatal(err)
+		}
+		wantRefused(t, from, domain.CodeNotFound)
 	}
 }
 
@@ -96,33 +155,40 @@ func (l oneConn) Close() error   { close(l); return nil }
 func (l oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 
 // Nobody holds a connection for long with a body that was refused: not by sending nothing more, nor by never
-// ending. The answer does not wait for any of it.
-func TestALargeBodyIsTakenWithinBounds(t *testing.T) {
+// ending. The answer does not wait for any of it, but for the first part of a body of unknown length.
+func TestARefusedBodyIsTakenWithinBounds(t *testing.T) {
 	contractOf(t) // is read once, for all tests
-	dial := func(t *testing.T, headers string) (net.Conn, *bufio.Reader) {
+	dial := func(t *testing.T, request string, code domain.Code) (net.Conn, *bufio.Reader) {
 		client, server := net.Pipe()
 		listener := make(oneConn, 1)
 		listener <- server
 		serverOn(t, listener)
-		if _, err := io.WriteString(client, post("/v1/workflows", headers)); err != nil {
+		if _, err := io.WriteString(client, request); err != nil {
 			t.Fatal(err)
 		}
 		from := bufio.NewReader(client)
-		wantTooLarge(t, from)
+		wantRefused(t, from, code)
 		return client, from
 	}
+	tooLarge := func(headers string) string { return post("/v1/workflows", headers) }
+	nowhere := func(headers string) string { return post("/v1/nothing", headers) }
 	for name, tt := range map[string]struct {
-		headers string
-		least   time.Duration
+		request  string
+		code     domain.Code
+		answered time.Duration // after that
+		least    time.Duration // for that long is the connection held
 	}{
-		"nothing comes":           {"Content-Length: 3000000\r\n", drainTime},
-		"100 Continue is awaited": {"Content-Length: 3000000\r\nExpect: 100-continue\r\n", 0},
+		"too large, nothing comes":           {tooLarge("Content-Length: 3000000\r\n"), domain.CodeBodyTooLarge, 0, drainTime},
+		"too large, 100 Continue is awaited": {tooLarge("Content-Length: 3000000\r\nExpect: 100-continue\r\n"), domain.CodeBodyTooLarge, 0, 0},
+		"nowhere, nothing comes":             {nowhere("Content-Length: 3000000\r\n"), domain.CodeNotFound, 0, drainTime},
+		"nowhere, no length and nothing":     {nowhere("Transfer-Encoding: chunked\r\n"), domain.CodeNotFound, drainTime, drainTime},
+		"nowhere, 100 Continue is awaited":   {nowhere("Content-Length: 3000000\r\nExpect: 100-continue\r\n"), domain.CodeNotFound, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				started := time.Now()
-				_, from := dial(t, tt.headers)
-				if answered := time.Since(started); answered > 0 {
+				_, from := dial(t, tt.request, tt.code)
+				if answered := time.Since(started); answered != tt.answered {
 					t.Errorf("answered after %v", answered)
 				}
 				_, err := from.ReadByte()
@@ -132,19 +198,21 @@ func TestALargeBodyIsTakenWithinBounds(t *testing.T) {
 			})
 		})
 	}
-	t.Run("no end comes", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			client, _ := dial(t, "Content-Length: 1000000000\r\n")
-			taken, part := 0, make([]byte, 1<<20)
-			for {
-				n, err := client.Write(part)
-				if taken += n; err != nil {
-					break
+	for code, request := range map[domain.Code]func(string) string{domain.CodeBodyTooLarge: tooLarge, domain.CodeNotFound: nowhere} {
+		t.Run(string(code)+", no end comes", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, _ := dial(t, request("Content-Length: 1000000000\r\n"), code)
+				taken, part := 0, make([]byte, 1<<20)
+				for {
+					n, err := client.Write(part)
+					if taken += n; err != nil {
+						break
+					}
 				}
-			}
-			if taken < drainBytes || taken > drainBytes+1<<20 {
-				t.Errorf("%d bytes were taken", taken)
-			}
+				if taken < drainBytes || taken > drainBytes+1<<20 {
+					t.Errorf("%d bytes were taken", taken)
+				}
+			})
 		})
-	})
+	}
 }

@@ -39,7 +39,7 @@ func TestReadsWalkTheirIndexes(t *testing.T) {
 		}
 		for _, known := range []bool{false, true} {
 			if known {
-				analyze(t, s)
+				analyze(t, s, executionsTable)
 			}
 			for sorted, all := range map[bool]map[string][]*bun.SelectQuery{false: inOrder, true: inAny} {
 				for index, queries := range all {
@@ -66,15 +66,15 @@ func TestTheSweepReadsWhatExpiredAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		analyze(t, s)
+		analyze(t, s, executionsTable)
 		expectWalk(t, s, "all are past their deadline", s.expired(nil, 10)[0], executionsTable+"_claims", false)
 	})
 }
 
-func analyze(t *testing.T, s *Store) {
+func analyze(t *testing.T, s *Store, table string) {
 	t.Helper()
-	table := map[string]string{"mysql": "TABLE "}[s.Dialect()] + executionsTable
-	if _, err := s.db.DB.Exec("ANALYZE " + table); err != nil {
+	named := map[string]string{"mysql": "TABLE "}[s.Dialect()] + table
+	if _, err := s.db.DB.Exec("ANALYZE " + named); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -2,7 +2,6 @@ package persistence
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -97,100 +96,4 @@ func inList(ids []uuid.UUID) (text string, args []any) {
 		args[i] = id
 	}
 	return " IN (" + marks(len(ids)) + ")", args
-}
-
-// minVersionAge is how long a version has to be superseded before it may go, however short retention is: a
-// request that read it as the newest one must have ended by then.
-const minVersionAge = time.Hour
-
-// Version names a version of a definition.
-type Version struct {
-	Type    string
-	Version int
-}
-
-// DeleteUnusedVersions removes the versions that were superseded longer than age ago, an hour at least, and
-// that no workflow has. It gives those it removed. It reads through a type's workflows until it finds one of
-// the version, so it is not for every minute.
-func (s *Store) DeleteUnusedVersions(ctx context.Context, age time.Duration) ([]Version, error) {
-	now, err := s.Now(ctx)
-	if err != nil {
-		return nil, err
-	}
-	newer := s.read.NewSelect().ColumnExpr("1").TableExpr(definitionsTable+" AS n").Where("n.type = d.type").
-		Where("n.version > d.version").Where("n.created_at < ?", now.Add(-max(age, minVersionAge)))
-	q := s.read.NewSelect().ColumnExpr("d.type, d.version").TableExpr(definitionsTable+" AS d").Where("EXISTS (?)", newer).OrderExpr("d.type, d.version")
-	old, err := collect(ctx, s, q, 2, func(r *record) Version { return Version{r.text(), r.int()} })
-	if err != nil {
-		return nil, err
-	}
-	var gone []Version
-	for _, v := range old {
-		deleted := false
-		err := s.again(ctx, func() (err error) { deleted, err = s.deleteVersion(ctx, v); return err })
-		if err != nil {
-			return gone, err
-		}
-		if deleted {
-			gone = append(gone, v)
-		}
-	}
-	return gone, nil
-}
-
-// deleteVersion looks for a workflow of the version without holding anything, deletes the version, and looks
-// again for what has come meanwhile: a create that names a version locks it first (see CreateOp.Version).
-func (s *Store) deleteVersion(ctx context.Context, v Version) (bool, error) {
-	before := s.clockNow().Add(-minVersionAge) // more than clocks differ by; it bounds the second look
-	used := s.read.NewSelect().ColumnExpr("w.id").TableExpr(workflowsTable+" AS w").
-		Where("w.type = ?", v.Type).Where("w.definition_version = ?", v.Version).Limit(1)
-	found, err := collect(ctx, s, used, 1, (*record).uuid)
-	if err != nil || len(found) > 0 {
-		return false, err
-	}
-	deleted := false
-	err = s.transact(ctx, func(t transaction) error {
-		d := &s.dialect
-		err := t.exec(ctx, statement{rows: 1, args: []any{v.Type, int64(v.Version)},
-			query: d.bind("DELETE FROM " + definitionsTable + " WHERE type = ? AND version = ?")})
-		if err != nil {
-			return err
-		}
-		late := 0
-		query := d.bind("SELECT w.id FROM " + workflowsTable + " AS w WHERE w.id > ? AND w.type = ? AND w.definition_version = ? LIMIT 1")
-		err = t.query(ctx, question{query, []any{firstIDAt(before), v.Type, int64(v.Version)}, newRecord(1), func(*record) error { late++; return nil }})
-		if err != nil || late > 0 {
-			return err
-		}
-		deleted = true
-		return t.commit(ctx)
-	})
-	if errors.Is(err, errGuard) { // another server was quicker
-		return false, nil
-	}
-	return deleted && err == nil, err
-}
-
-// holdVersion keeps a version from being deleted until the transaction ends; nil: there is none to hold.
-func (s *Store) holdVersion(ctx context.Context, t transaction, v *Version) error {
-	if v == nil {
-		return nil
-	}
-	found := false
-	query := s.dialect.bind("SELECT d.version FROM " + definitionsTable + " AS d WHERE d.type = ? AND d.version = ? " + s.dialect.forShare)
-	err := t.query(ctx, question{query, []any{v.Type, int64(v.Version)}, newRecord(1), func(*record) error { found = true; return nil }})
-	if err == nil && !found {
-		return decided{versionNotFound(v.Type, v.Version)}
-	}
-	return err
-}
-
-// firstIDAt is the smallest UUIDv7 of a moment.
-func firstIDAt(at time.Time) uuid.UUID {
-	ms := uint64(at.UnixMilli())
-	id := uuid.UUID{6: 0x70, 8: 0x80}
-	for i := range 6 {
-		id[i] = byte(ms >> (40 - 8*i))
-	}
-	return id
 }

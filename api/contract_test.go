@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -122,4 +123,25 @@ func TestRequestsAreClosed(t *testing.T) {
 		}
 	}
 	walk("Answer", doc.Components.Schemas["Answer"].Value)
+}
+
+// A definition's cancel_if is one condition or a list of them.
+func TestCancelIfIsAConditionOrAList(t *testing.T) {
+	doc, err := ValidationDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, fits := range map[string]bool{
+		`"data.spam"`: true, `true`: true, `{"condition": "closed"}`: true,
+		`[]`: true, `["data.spam", false, {"condition": "closed"}]`: true,
+		`1`: false, `{"name": "closed"}`: false, `[["data.spam"]]`: false, `[1]`: false,
+	} {
+		var value any
+		if err := json.Unmarshal([]byte(`{"cancel_if": `+text+`}`), &value); err != nil {
+			t.Fatal(err)
+		}
+		if err := doc.Components.Schemas["Definition"].Value.VisitJSON(value); (err == nil) != fits {
+			t.Errorf("cancel_if: %s: %v", text, err)
+		}
+	}
 }

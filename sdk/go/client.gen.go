@@ -292,7 +292,7 @@ type Definition struct {
 	// CallbackTimeout ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
 	CallbackTimeout *Duration `json:"callback_timeout,omitempty"`
 
-	// CancelIf Cancels the workflow if any of them is true before a step. A single one may stand here without the array.
+	// CancelIf Cancels the workflow if it, or any of them, is true before a step.
 	CancelIf []Condition `json:"cancel_if,omitempty"`
 
 	// Conditions Named conditions. They cannot name others.

@@ -982,8 +982,8 @@ export interface components {
             conditions?: {
                 [key: string]: components["schemas"]["Condition"];
             };
-            /** @description Cancels the workflow if any of them is true before a step. A single one may stand here without the array. */
-            cancel_if?: components["schemas"]["Condition"][];
+            /** @description Cancels the workflow if it, or any of them, is true before a step. */
+            cancel_if?: components["schemas"]["Condition"] | components["schemas"]["Condition"][];
             hooks?: {
                 before_step_starts?: components["schemas"]["Webhook"];
             };

@@ -1047,7 +1047,8 @@ type CreateWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1056,7 +1057,8 @@ type CreateWorkflowsParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1065,7 +1067,8 @@ type CancelWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1074,7 +1077,8 @@ type FinishWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1083,7 +1087,8 @@ type PauseWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1092,7 +1097,8 @@ type ReattemptWorkflowStepParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1101,7 +1107,8 @@ type ResumeWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1110,7 +1117,8 @@ type SkipWorkflowStepParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 

@@ -154,7 +154,7 @@ var kinds = map[Code]Kind{
 	CodeDataTooLarge:          {Status: 422, Title: "Data too large", Help: "Workflow data and attributes are limited to 256 KiB each."},
 	CodeIdempotencyMismatch:   {Status: 422, Title: "Idempotency key reused", Help: "Use a new Idempotency-Key for a different request."},
 	CodeIdempotencyInProgress: {Status: 409, Title: "Request in progress", Help: "The first request with this Idempotency-Key is still being served; repeat in a moment."},
-	CodeInvalidIdempotencyKey: {Status: 400, Title: "Invalid idempotency key", Help: "An Idempotency-Key has 1 to 255 visible characters; bulk, speedrun and rotate take none."},
+	CodeInvalidIdempotencyKey: {Status: 400, Title: "Invalid idempotency key", Help: "An Idempotency-Key has 1 to 255 visible characters; bulk, speedrun, rotate and PATCH take none."},
 	CodeAlreadyCompleted:      {Status: 409, Title: "Already completed", Help: "This step execution already has another answer."},
 	CodeExecutionSuperseded:   {Status: 409, Title: "Step execution superseded", Help: "Something else decided in place of this step execution; the answer was not used."},
 	CodeCallbackExpired:       {Status: 410, Title: "Callback expired", Help: "The callback deadline has passed and the attempt has failed as callback_timeout."},

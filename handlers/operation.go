@@ -21,9 +21,9 @@ const slowTimeout = 75 * time.Second
 var (
 	// slow lists those that may take slowTimeout.
 	slow = []string{"bulkWorkflows", "speedrunWorkflow", "createWorkflows"}
-	// unrepeatable lists those that change something, but have no first answer to give again. They refuse an
-	// Idempotency-Key, since a client that sends one relies on it.
-	unrepeatable = []string{"bulkWorkflows", "speedrunWorkflow", "rotateEndpoint"}
+	// unrepeatable lists those that change something, not always the same by a repeated request, but have no first answer to
+	// give again. They refuse an Idempotency-Key, since a client that sends one relies on it.
+	unrepeatable = []string{"bulkWorkflows", "speedrunWorkflow", "rotateEndpoint", "patchWorkflowData"}
 	// naming has the problem of a malformed name in the path for those that would create what it names; what
 	// the others name cannot exist.
 	naming = map[string]domain.Code{"putDefinition": domain.CodeInvalidDefinition, "putEndpoint": domain.CodeInvalidRequest}

@@ -131,6 +131,7 @@ func TestBadInput(t *testing.T) {
 		{name: "empty key", request: create, body: createWith(""), headers: []string{"Idempotency-Key", `""`}, code: domain.CodeInvalidIdempotencyKey, places: []string{"Idempotency-Key"}},
 		{name: "key with a space", request: create, body: createWith(""), headers: []string{"Idempotency-Key", "a b"}, code: domain.CodeInvalidIdempotencyKey, places: []string{"Idempotency-Key"}},
 		{name: "key too long", request: pause, headers: []string{"Idempotency-Key", strings.Repeat("k", 256)}, code: domain.CodeInvalidIdempotencyKey, places: []string{"Idempotency-Key"}},
+		{name: "a patch under a key", request: "PATCH /v1/workflows/" + workflowID + "/data", body: `{}`, headers: []string{"Idempotency-Key", "k"}, code: domain.CodeInvalidIdempotencyKey, places: []string{"Idempotency-Key"}},
 
 		// queries
 		{name: "unknown parameter", request: "GET /v1/workflows?stat=paused", code: domain.CodeInvalidQuery, places: []string{"stat"}},

@@ -1109,7 +1109,8 @@ type CreateWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1118,7 +1119,8 @@ type CreateWorkflowsParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1127,7 +1129,8 @@ type CancelWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1136,7 +1139,8 @@ type FinishWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1145,7 +1149,8 @@ type PauseWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1154,7 +1159,8 @@ type ReattemptWorkflowStepParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1163,7 +1169,8 @@ type ResumeWorkflowParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1172,7 +1179,8 @@ type SkipWorkflowStepParams struct {
 	// IdempotencyKey 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
 	// body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
 	// `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-	// that change something but cannot keep this promise refuse the header.
+	// that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+	// (PUT, DELETE and a late answer) have no use for it and ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1635,7 +1643,11 @@ type ClientInterface interface {
 
 	// PatchWorkflowDataWithBody Change the data of a workflow
 	//
-	// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot be changed.
+	// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot
+	// be changed.
+	//
+	// An `Idempotency-Key` is refused (400 `invalid_idempotency_key`): a repeated patch is made again, over whatever
+	// steps and other calls have written meanwhile.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1644,7 +1656,11 @@ type ClientInterface interface {
 
 	// PatchWorkflowData Change the data of a workflow
 	//
-	// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot be changed.
+	// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot
+	// be changed.
+	//
+	// An `Idempotency-Key` is refused (400 `invalid_idempotency_key`): a repeated patch is made again, over whatever
+	// steps and other calls have written meanwhile.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2448,7 +2464,11 @@ func (c *Client) CancelWorkflow(ctx context.Context, id WorkflowID, params *Canc
 
 // PatchWorkflowDataWithBody Change the data of a workflow
 //
-// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot be changed.
+// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot
+// be changed.
+//
+// An `Idempotency-Key` is refused (400 `invalid_idempotency_key`): a repeated patch is made again, over whatever
+// steps and other calls have written meanwhile.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2467,7 +2487,11 @@ func (c *Client) PatchWorkflowDataWithBody(ctx context.Context, id WorkflowID, c
 
 // PatchWorkflowData Change the data of a workflow
 //
-// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot be changed.
+// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot
+// be changed.
+//
+// An `Idempotency-Key` is refused (400 `invalid_idempotency_key`): a repeated patch is made again, over whatever
+// steps and other calls have written meanwhile.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5065,7 +5089,11 @@ type ClientWithResponsesInterface interface {
 
 	// PatchWorkflowDataWithBodyWithResponse Change the data of a workflow
 	//
-	// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot be changed.
+	// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot
+	// be changed.
+	//
+	// An `Idempotency-Key` is refused (400 `invalid_idempotency_key`): a repeated patch is made again, over whatever
+	// steps and other calls have written meanwhile.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5074,7 +5102,11 @@ type ClientWithResponsesInterface interface {
 
 	// PatchWorkflowDataWithResponse Change the data of a workflow
 	//
-	// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot be changed.
+	// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot
+	// be changed.
+	//
+	// An `Idempotency-Key` is refused (400 `invalid_idempotency_key`): a repeated patch is made again, over whatever
+	// steps and other calls have written meanwhile.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6600,7 +6632,11 @@ func (c *ClientWithResponses) CancelWorkflowWithResponse(ctx context.Context, id
 
 // PatchWorkflowDataWithBodyWithResponse Change the data of a workflow
 //
-// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot be changed.
+// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot
+// be changed.
+//
+// An `Idempotency-Key` is refused (400 `invalid_idempotency_key`): a repeated patch is made again, over whatever
+// steps and other calls have written meanwhile.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6615,7 +6651,11 @@ func (c *ClientWithResponses) PatchWorkflowDataWithBodyWithResponse(ctx context.
 
 // PatchWorkflowDataWithResponse Change the data of a workflow
 //
-// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot be changed.
+// The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot
+// be changed.
+//
+// An `Idempotency-Key` is refused (400 `invalid_idempotency_key`): a repeated patch is made again, over whatever
+// steps and other calls have written meanwhile.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -207,7 +207,11 @@ export interface paths {
         head?: never;
         /**
          * Change the data of a workflow
-         * @description The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot be changed.
+         * @description The body is a JSON merge patch (RFC 7396) on the workflow's data; `null` removes a key. A terminal workflow cannot
+         *     be changed.
+         *
+         *     An `Idempotency-Key` is refused (400 `invalid_idempotency_key`): a repeated patch is made again, over whatever
+         *     steps and other calls have written meanwhile.
          */
         patch: operations["patchWorkflowData"];
         trace?: never;
@@ -1808,7 +1812,8 @@ export interface components {
          * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
          *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
          *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-         *     that change something but cannot keep this promise refuse the header.
+         *     that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+         *     (PUT, DELETE and a late answer) have no use for it and ignore it.
          * @example signup-42
          */
         IdempotencyKey: string;
@@ -2255,7 +2260,8 @@ export interface operations {
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
                  *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-                 *     that change something but cannot keep this promise refuse the header.
+                 *     that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+                 *     (PUT, DELETE and a late answer) have no use for it and ignore it.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -2323,7 +2329,8 @@ export interface operations {
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
                  *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-                 *     that change something but cannot keep this promise refuse the header.
+                 *     that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+                 *     (PUT, DELETE and a late answer) have no use for it and ignore it.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -2516,7 +2523,8 @@ export interface operations {
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
                  *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-                 *     that change something but cannot keep this promise refuse the header.
+                 *     that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+                 *     (PUT, DELETE and a late answer) have no use for it and ignore it.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -2553,7 +2561,8 @@ export interface operations {
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
                  *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-                 *     that change something but cannot keep this promise refuse the header.
+                 *     that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+                 *     (PUT, DELETE and a late answer) have no use for it and ignore it.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -2600,7 +2609,8 @@ export interface operations {
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
                  *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-                 *     that change something but cannot keep this promise refuse the header.
+                 *     that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+                 *     (PUT, DELETE and a late answer) have no use for it and ignore it.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -2637,7 +2647,8 @@ export interface operations {
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
                  *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-                 *     that change something but cannot keep this promise refuse the header.
+                 *     that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+                 *     (PUT, DELETE and a late answer) have no use for it and ignore it.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -2684,7 +2695,8 @@ export interface operations {
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
                  *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-                 *     that change something but cannot keep this promise refuse the header.
+                 *     that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+                 *     (PUT, DELETE and a late answer) have no use for it and ignore it.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -2721,7 +2733,8 @@ export interface operations {
                  * @description 1 to 255 visible characters, bare or in double quotes. A repeated request with the same key, path and
                  *     body has no further effect for 24 hours and gets the first status with the workflow as it is now, and
                  *     `Idempotent-Replayed: true`. Another body under the same key is 422 `idempotency_key_reused`. Operations
-                 *     that change something but cannot keep this promise refuse the header.
+                 *     that change something but cannot keep this promise refuse the header; those that may be repeated as they are
+                 *     (PUT, DELETE and a late answer) have no use for it and ignore it.
                  * @example signup-42
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];

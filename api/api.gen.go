@@ -574,7 +574,7 @@ type PutEndpoint struct {
 	// refused.
 	Headers map[string]string `json:"headers,omitempty"`
 
-	// MaxInFlight Deliveries of one server under way at once; 64 if absent.
+	// MaxInFlight Deliveries of one server under way at once, of steps and hooks; 64 if absent.
 	MaxInFlight *int `json:"max_in_flight,omitempty"`
 
 	// Secret Standard Webhooks secret, `whsec_` and the base64 of 24 to 64 bytes.

@@ -242,60 +242,76 @@ func TestTimeoutsOfEndpoints(t *testing.T) {
 // TestMaxInFlightOfAnEndpoint runs ten workflows at a receiver that takes one at once, and then four.
 func TestMaxInFlightOfAnEndpoint(t *testing.T) {
 	eachWorld(t, func(w *world) {
-		t := w.t
-		e := w.start()
-		w.put(e, "app", engine.EndpointSettings{URL: w.receiver.url, MaxInFlight: 1})
-		var mu sync.Mutex
-		flying, peak := 0, 0
-		goOn := make(chan struct{})
-		arrived := make(chan int, 100)
-		w.receiver.on("one", func(http.ResponseWriter, *http.Request) {
-			mu.Lock()
-			flying++
-			peak = max(peak, flying)
-			arrived <- flying
-			mu.Unlock()
-			<-goOn
-			mu.Lock()
-			flying--
-			mu.Unlock()
-		})
-		w.register(e, "type: One\nwebhook: {endpoint: app}\nsteps: [{name: one}]")
-		var ids []uuid.UUID
-		for range 10 {
-			ids = append(ids, w.create(e, "One").ID)
-		}
-		next := func() int {
-			t.Helper()
-			select {
-			case n := <-arrived:
-				return n
-			case <-time.After(patience):
-				t.Fatal("no delivery arrived")
-				return 0
-			}
-		}
-		for i := range 5 {
-			if n := next(); n != 1 {
-				t.Fatalf("%d deliveries at once, 1 is allowed", n)
-			}
-			if i == 4 {
-				w.put(e, "app", engine.EndpointSettings{URL: w.receiver.url, MaxInFlight: 4})
-			}
-			goOn <- struct{}{}
-		}
-		for next() < 4 { // what waited under the old limit moves over
-		}
-		mu.Lock()
-		if peak != 4 {
-			t.Errorf("%d deliveries at once, 4 are allowed", peak)
-		}
-		mu.Unlock()
-		close(goOn)
-		for _, id := range ids {
-			w.awaitState(id, domain.WorkflowFinished)
-		}
+		w.runsUnderLimits("one", "type: One\nwebhook: {endpoint: app}\nsteps: [{name: one}]")
 	})
+}
+
+// TestMaxInFlightOfAHooksEndpoint does so with a receiver that only the hooks go to.
+func TestMaxInFlightOfAHooksEndpoint(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		steps := newReceiver(w.t)
+		w.runsUnderLimits("hook one", "type: One\nwebhook: {url: '"+steps.url+"'}\nhooks: {before_step_starts: {endpoint: app}}\nsteps: [{name: one}]")
+	})
+}
+
+// runsUnderLimits runs ten workflows of a definition that delivers to the endpoint app, which takes one at once
+// and then four.
+func (w *world) runsUnderLimits(delivery, yaml string) {
+	t, e := w.t, w.start()
+	t.Helper()
+	w.put(e, "app", engine.EndpointSettings{URL: w.receiver.url, MaxInFlight: 1})
+	var mu sync.Mutex
+	flying, peak := 0, 0
+	goOn := make(chan struct{})
+	release := sync.OnceFunc(func() { close(goOn) })
+	defer release()
+	arrived := make(chan int, 100)
+	w.receiver.on(delivery, func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		flying++
+		peak = max(peak, flying)
+		arrived <- flying
+		mu.Unlock()
+		<-goOn
+		mu.Lock()
+		flying--
+		mu.Unlock()
+	})
+	w.register(e, yaml)
+	var ids []uuid.UUID
+	for range 10 {
+		ids = append(ids, w.create(e, "One").ID)
+	}
+	next := func() int {
+		t.Helper()
+		select {
+		case n := <-arrived:
+			return n
+		case <-time.After(patience):
+			t.Fatal("no delivery arrived")
+			return 0
+		}
+	}
+	for i := range 5 {
+		if n := next(); n != 1 {
+			t.Fatalf("%d deliveries at once, 1 is allowed", n)
+		}
+		if i == 4 {
+			w.put(e, "app", engine.EndpointSettings{URL: w.receiver.url, MaxInFlight: 4})
+		}
+		goOn <- struct{}{}
+	}
+	for next() < 4 { // what waited under the old limit moves over
+	}
+	mu.Lock()
+	if peak != 4 {
+		t.Errorf("%d deliveries at once, 4 are allowed", peak)
+	}
+	mu.Unlock()
+	release()
+	for _, id := range ids {
+		w.awaitState(id, domain.WorkflowFinished)
+	}
 }
 
 func TestPuttingAnEndpoint(t *testing.T) {

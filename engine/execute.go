@@ -66,10 +66,10 @@ func (e *Engine) goesOn(c *claimed, result domain.Result) bool {
 	return open && !next.ScheduledFor.After(now) && sameLane(c, next)
 }
 
-// sameLane tells whether the next step may use the slot of this one: the same receiver, queue and priority.
+// sameLane tells whether the next step may use the slot of this one: the same receivers, queue and priority.
 // Any other goes through the ready list, which knows who is first and who has room.
 func sameLane(c *claimed, next *domain.Execution) bool {
-	return c.plan.receivers[next.StepName] == c.plan.receivers[c.execution.StepName] &&
+	return c.plan.routes[next.StepName] == c.plan.routes[c.execution.StepName] &&
 		next.Queue == c.execution.Queue && next.Priority == c.execution.Priority
 }
 
@@ -81,7 +81,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 		return nil // the row stays due; whoever has a live lease finds it
 	}
 	look := e.newLookup()
-	if err := look.prepare(ctx, item.Receiver); err != nil {
+	if err := look.prepare(ctx, item); err != nil {
 		e.claimFailed(ctx, item, err)
 		return nil
 	}
@@ -112,14 +112,15 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 				return domain.Change{}, domain.ErrNotClaimable
 			}
 			params.Server, params.Budget, written = server, terms.budget, row.Workflow.UpdatedAt
+			lane, moved := terms.moved(item)
 			claim, err := domain.Claim(row.Workflow, *row.Execution, params, now)
 			switch {
 			case err != nil:
 				return claim, err
 			case missing != nil:
 				return domain.FailUnstarted(row.Workflow, *row.Execution, *missing, now)
-			case terms.moved(item) && by == nil:
-				return domain.Change{}, otherLane{terms.maxInFlight}
+			case moved && by == nil:
+				return domain.Change{}, lane
 			}
 			tries.add(e.claiming(p, claim))
 			return claim, nil
@@ -140,7 +141,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 		item.Due = e.Now().Add(early.Remaining)
 		e.Ready.Offer(item)
 	case errors.As(result.Err, &other):
-		item.MaxInFlight, item.Due = other.maxInFlight, e.Now().Add(laneChange)
+		item.Receiver, item.Hook, item.Due = other.receiver, other.hook, e.Now().Add(laneChange)
 		e.Ready.Offer(item)
 	case !errors.Is(result.Err, domain.ErrNotClaimable):
 		if errors.Is(result.Err, persistence.ErrUnavailable) {
@@ -321,10 +322,15 @@ func (e *Engine) announce(p *plan, committed persistence.Result) {
 
 // item is what the ready list holds of an execution that is due in wait.
 func (e *Engine) item(p *plan, x *domain.Execution, wait time.Duration) queue.Item {
-	r := p.receivers[x.StepName]
-	if r.maxInFlight == 0 {
+	to := p.routes[x.StepName]
+	return queue.Item{ExecutionID: x.ID, WorkflowID: x.WorkflowID, Queue: x.Queue, Priority: x.Priority,
+		Due: e.Now().Add(wait), Receiver: e.limited(to.step), Hook: e.limited(to.hook)}
+}
+
+// limited gives a receiver with the limit it has now.
+func (e *Engine) limited(r receiver) queue.Receiver {
+	if r.endpoint != "" && r.maxInFlight == 0 {
 		r.maxInFlight = e.endpoints.maxInFlight(r.endpoint)
 	}
-	return queue.Item{ExecutionID: x.ID, WorkflowID: x.WorkflowID, Queue: x.Queue, Priority: x.Priority,
-		Due: e.Now().Add(wait), Receiver: r.key, MaxInFlight: r.maxInFlight}
+	return queue.Receiver{Name: r.key, MaxInFlight: r.maxInFlight}
 }

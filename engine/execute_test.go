@@ -2,11 +2,15 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/engine"
@@ -243,6 +247,40 @@ func TestMaxInFlightHoldsDeliveriesBack(t *testing.T) {
 		release()
 		w.awaitState(a.ID, domain.WorkflowFinished)
 		w.awaitState(b.ID, domain.WorkflowFinished)
+	})
+}
+
+// TestMaxInFlightCountsHooks has workflows whose steps go to one receiver and whose hooks to another, which takes two
+// at once.
+func TestMaxInFlightCountsHooks(t *testing.T) {
+	const limit, all = 2, 6
+	eachWorld(t, func(w *world) {
+		e := w.start()
+		gate := newReceiver(w.t)
+		goOn := make(chan struct{})
+		var flying atomic.Int64
+		gate.on("hook one", func(http.ResponseWriter, *http.Request) {
+			if n := flying.Add(1); n > limit {
+				w.t.Errorf("%d deliveries at the hook's receiver at once, %d are allowed", n, limit)
+			}
+			<-goOn
+			flying.Add(-1)
+		})
+		w.define(e, fmt.Sprintf("type: Gated\nhooks: {before_step_starts: {url: %q, max_in_flight: %d}}\nsteps: [{name: one}]", gate.url, limit))
+		var ids []uuid.UUID
+		for range all {
+			ids = append(ids, w.create(e, "Gated").ID)
+		}
+		for range limit {
+			gate.next(w.t)
+		}
+		if s := e.Ready.Stats(); s.Running != limit || s.Parked != all-limit {
+			w.t.Errorf("%d run and %d wait for the receiver, want %d and %d", s.Running, s.Parked, limit, all-limit)
+		}
+		close(goOn)
+		for _, id := range ids {
+			w.awaitState(id, domain.WorkflowFinished)
+		}
 	})
 }
 

@@ -13,13 +13,16 @@ import (
 // plan is a definition made ready for execution. It never changes.
 type plan struct {
 	*domain.Definition
-	receivers map[string]receiver // by step name
+	routes map[string]route // by step name
 }
 
 // endpointKey begins the key of a receiver that is an endpoint.
 const endpointKey = "endpoint:"
 
-// receiver is where a step goes, as far as the ready list needs to know it.
+// route is whom a step calls: the zero receiver is that of a hook it does not have.
+type route struct{ step, hook receiver }
+
+// receiver is where a webhook goes, as far as the ready list needs to know it.
 type receiver struct {
 	key         string // host or endpoint: what max_in_flight counts by
 	endpoint    string // "": none
@@ -27,20 +30,25 @@ type receiver struct {
 }
 
 func newPlan(def *domain.Definition) *plan {
-	p := &plan{Definition: def, receivers: make(map[string]receiver, len(def.Steps))}
+	p := &plan{Definition: def, routes: make(map[string]route, len(def.Steps))}
 	for i := range def.Steps {
-		p.receivers[def.Steps[i].Name] = receiverOf(&def.Steps[i])
+		step := &def.Steps[i]
+		to := route{step: receiverOf(&step.Webhook)}
+		if step.Hook != nil {
+			to.hook = receiverOf(step.Hook)
+		}
+		p.routes[step.Name] = to
 	}
 	return p
 }
 
-func receiverOf(step *domain.Step) receiver {
-	r := receiver{maxInFlight: step.Webhook.MaxInFlight}
-	if r.endpoint = step.Webhook.Endpoint; r.endpoint != "" {
+func receiverOf(w *domain.Webhook) receiver {
+	r := receiver{maxInFlight: w.MaxInFlight}
+	if r.endpoint = w.Endpoint; r.endpoint != "" {
 		r.key = endpointKey + r.endpoint
 		return r
 	}
-	if u, err := url.Parse(step.Webhook.URL); err == nil {
+	if u, err := url.Parse(w.URL); err == nil {
 		r.key = u.Host
 	}
 	if r.maxInFlight == 0 {

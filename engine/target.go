@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,10 +75,14 @@ func (l *lookup) ask(ctx context.Context, name string) error {
 	return nil
 }
 
-// prepare reads the endpoint of an item ahead of its claim.
-func (l *lookup) prepare(ctx context.Context, receiver string) error {
-	if name, ok := strings.CutPrefix(receiver, endpointKey); ok {
-		return l.ask(ctx, name)
+// prepare reads the endpoints of an item ahead of its claim.
+func (l *lookup) prepare(ctx context.Context, item queue.Item) error {
+	for _, r := range [...]queue.Receiver{item.Receiver, item.Hook} {
+		if name, ok := strings.CutPrefix(r.Name, endpointKey); ok {
+			if err := l.ask(ctx, name); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -98,20 +103,29 @@ func (l *lookup) of(name string) (*endpoint, error) {
 type terms struct {
 	budget      time.Duration // hook and POST together
 	maxInFlight int
+	hookLimit   int // max_in_flight of the hook, if there is one
 }
 
 // laneChange is when an item comes back whose receiver takes more or fewer at once than when it was offered:
 // as soon as its slot is free.
 const laneChange = time.Millisecond
 
-// otherLane is what a claim answers of an item that waited under a limit which is no longer the endpoint's.
-type otherLane struct{ maxInFlight int }
+// otherLane is what a claim answers of an item that waited under limits which are no longer the endpoints'; it has
+// those of now.
+type otherLane struct{ receiver, hook queue.Receiver }
 
 func (otherLane) Error() string { return "the endpoint's max_in_flight has changed" }
 
-// moved tells whether an item waited under another limit.
-func (t terms) moved(item queue.Item) bool {
-	return strings.HasPrefix(item.Receiver, endpointKey) && item.MaxInFlight != t.maxInFlight
+// moved tells whether an item waited under other limits. What is no endpoint has kept its own.
+func (t terms) moved(item queue.Item) (now otherLane, moved bool) {
+	now = otherLane{item.Receiver, item.Hook}
+	if strings.HasPrefix(item.Receiver.Name, endpointKey) {
+		now.receiver.MaxInFlight = t.maxInFlight
+	}
+	if strings.HasPrefix(item.Hook.Name, endpointKey) {
+		now.hook.MaxInFlight = t.hookLimit
+	}
+	return now, now != otherLane{item.Receiver, item.Hook}
 }
 
 // load brings in what a decision asks for. retry tells whether the decision is worth asking again.
@@ -128,6 +142,9 @@ func (e *Engine) load(ctx context.Context, decision error) (retry bool, err erro
 // unasked, or why an endpoint cannot be read.
 func (l *lookup) terms(step *domain.Step) (t terms, missing *domain.ExecutionError, err error) {
 	w := step.Webhook
+	if step.Hook != nil {
+		t.hookLimit = step.Hook.MaxInFlight
+	}
 	for _, name := range step.Endpoints() {
 		ep, err := l.of(name)
 		if err != nil {
@@ -140,13 +157,12 @@ func (l *lookup) terms(step *domain.Step) (t terms, missing *domain.ExecutionErr
 		if name == w.Endpoint {
 			w = step.Webhook.At(&ep.Endpoint)
 		}
+		if step.Hook != nil && name == step.Hook.Endpoint {
+			t.hookLimit = cmp.Or(t.hookLimit, ep.MaxInFlight)
+		}
 	}
-	t = terms{budget: w.Timeout, maxInFlight: w.MaxInFlight}
-	if t.budget == 0 {
-		t.budget = domain.DefaultWebhookTimeout
-	}
-	if t.maxInFlight == 0 {
-		t.maxInFlight = domain.DefaultMaxInFlight
-	}
+	t.budget = cmp.Or(w.Timeout, domain.DefaultWebhookTimeout)
+	t.maxInFlight = cmp.Or(w.MaxInFlight, domain.DefaultMaxInFlight)
+	t.hookLimit = cmp.Or(t.hookLimit, domain.DefaultMaxInFlight)
 	return t, nil, nil
 }

@@ -15,9 +15,23 @@ func newHeap[T any](less func(a, b T) bool, moved func(v T, position int)) heap[
 func (h *heap[T]) push(v T)      { stdheap.Push(&h.sorter, v) }
 func (h *heap[T]) remove(at int) { stdheap.Remove(&h.sorter, at) }
 func (h *heap[T]) fix(at int)    { stdheap.Fix(&h.sorter, at) }
-func (h *heap[T]) first() (v T)  { return h.values[0] }
-func (h *heap[T]) empty() bool   { return len(h.values) == 0 }
-func (h *heap[T]) length() int   { return len(h.values) }
+
+// settle puts a value into the heap, takes it out, or finds it its place anew; at is the
+// position it has, -1 if none.
+func (h *heap[T]) settle(v T, at int, in bool) {
+	switch {
+	case in && at < 0:
+		h.push(v)
+	case in:
+		h.fix(at)
+	case at >= 0:
+		h.remove(at)
+	}
+}
+
+func (h *heap[T]) first() (v T) { return h.values[0] }
+func (h *heap[T]) empty() bool  { return len(h.values) == 0 }
+func (h *heap[T]) length() int  { return len(h.values) }
 
 type sorter[T any] struct {
 	values []T

@@ -1,9 +1,11 @@
 package queue
 
-// Due items wait in lanes: one lane per queue, receiver and limit. A lane is open while
-// its receiver may take another delivery and shut while it may not, so parking and
-// releasing everything that waits for a receiver touches a handful of lanes, however
-// many items they hold.
+// Due items wait in lanes: one lane per queue, receiver and hook's receiver. Those of one
+// queue whose hook's receiver is the same, or that have no hook, are a group. A lane is open
+// while its receiver may take another delivery, a group while its hook's receiver may, and
+// an item may run when both are. So parking and releasing everything that waits for a
+// receiver touches a handful of lanes and groups, however many items they hold and however
+// many receivers have their hook at one.
 
 type state uint8
 
@@ -19,7 +21,7 @@ type entry struct {
 	item  Item
 	order uint64 // of insertion
 	state state
-	lane  *lane // while waiting or running: where it waits, whose receiver it uses
+	lane  *lane // while waiting or running: where it waits, whose receivers it uses
 	again *Item // while running: the same execution, due once more later
 
 	// Positions: while waiting in lane.best and lane.worst, while held in soonest and furthest.
@@ -47,19 +49,48 @@ func reversed(less func(a, b *entry) bool) func(a, b *entry) bool {
 	return func(a, b *entry) bool { return less(b, a) }
 }
 
+var after = reversed(before)
+
 func setFront(e *entry, at int) { e.front = at }
 func setBack(e *entry, at int)  { e.back = at }
 
 type lane struct {
-	line     *line
+	group    *group
 	receiver *receiver
 	best     heap[*entry] // what runs next
 	worst    heap[*entry] // what is dropped next
-	open     int          // position in line.open; -1: shut or empty
+	open     int          // position in group.open; -1: shut or empty
 	longest  int          // position in line.longest; -1: empty
+	counted  int          // what of it is in group.startable
 }
 
 func (l *lane) length() int { return l.best.length() }
+
+// receivers are those that an item of the lane calls.
+func (l *lane) receivers() [2]*receiver { return [2]*receiver{l.receiver, l.group.hook} }
+
+// group is the lanes of one queue that have the same receiver of their hooks.
+type group struct {
+	line      *line
+	hook      *receiver
+	lanes     map[Receiver]*lane
+	open      heap[*lane]
+	startable int // items in open lanes
+	at        int // position in line.open; -1: shut, or none of its lanes is open
+	counted   int // what of it is in lanes.eligible
+}
+
+func newGroup(line *line, hook *receiver) *group {
+	return &group{
+		line: line, hook: hook, at: -1, lanes: map[Receiver]*lane{},
+		open: newHeap(
+			func(a, b *lane) bool { return before(a.best.first(), b.best.first()) },
+			func(l *lane, at int) { l.open = at }),
+	}
+}
+
+// first is what runs next of a group with an open lane.
+func (g *group) first() *entry { return g.open.first().best.first() }
 
 // line is one queue.
 type line struct {
@@ -68,7 +99,7 @@ type line struct {
 	credit  int
 	index   int
 	waiting int // items in all its lanes
-	open    heap[*lane]
+	open    heap[*group]
 	longest heap[*lane]
 }
 
@@ -76,39 +107,12 @@ func newLine(name string, weight, index int) *line {
 	return &line{
 		name: name, weight: max(weight, 1), index: index,
 		open: newHeap(
-			func(a, b *lane) bool { return before(a.best.first(), b.best.first()) },
-			func(l *lane, at int) { l.open = at }),
+			func(a, b *group) bool { return before(a.first(), b.first()) },
+			func(g *group, at int) { g.at = at }),
 		longest: newHeap(
 			func(a, b *lane) bool { return a.length() > b.length() },
 			func(l *lane, at int) { l.longest = at }),
 	}
-}
-
-// receiverKey tells apart what counts its deliveries separately. The limit is part of
-// it so that a step with a low limit cannot be starved by others with a high one.
-type receiverKey struct {
-	name  string
-	limit int
-}
-
-type receiver struct {
-	key      receiverKey
-	inFlight int
-	lanes    []*lane // by line.index; nil until used
-}
-
-func (r *receiver) saturated() bool { return r.key.limit > 0 && r.inFlight >= r.key.limit }
-
-func (r *receiver) unused() bool {
-	if r.inFlight > 0 {
-		return false
-	}
-	for _, lane := range r.lanes {
-		if lane != nil && lane.length() > 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // lanes is all that is due. It is not safe for concurrent use.
@@ -116,13 +120,14 @@ type lanes struct {
 	lines     []*line
 	fallback  *line // for items of a queue that is not configured
 	byName    map[string]*line
-	receivers map[receiverKey]*receiver
-	waiting   int // items in lanes
-	eligible  int // of those, in open lanes
+	receivers map[Receiver]*receiver
+	nobody    *receiver // the hook's receiver of what has no hook
+	waiting   int       // items in lanes
+	eligible  int       // of those, in open lanes of open groups
 }
 
 func newLanes(queues []QueueWeight) *lanes {
-	ls := &lanes{byName: map[string]*line{}, receivers: map[receiverKey]*receiver{}}
+	ls := &lanes{byName: map[string]*line{}, receivers: map[Receiver]*receiver{}}
 	for i, q := range queues {
 		line := newLine(q.Name, q.Weight, i)
 		ls.lines = append(ls.lines, line)
@@ -131,29 +136,39 @@ func newLanes(queues []QueueWeight) *lanes {
 	if ls.fallback = ls.byName[DefaultQueue]; ls.fallback == nil {
 		ls.fallback = ls.lines[0]
 	}
+	ls.nobody = &receiver{inFlight: 1} // for ever, so that it is not forgotten
 	return ls
 }
 
-// laneFor finds or makes the lane an item belongs to.
+// laneFor finds or makes the lane an item belongs to. Whoever leaves one unused that was made has it forgotten.
 func (ls *lanes) laneFor(item Item) *lane {
 	line := ls.byName[item.Queue]
 	if line == nil {
 		line = ls.fallback
 	}
-	key := receiverKey{name: item.Receiver, limit: max(item.MaxInFlight, 0)}
-	r := ls.receivers[key]
-	if r == nil {
-		r = &receiver{key: key, lanes: make([]*lane, len(ls.lines))}
-		ls.receivers[key] = r
+	hook := ls.nobody
+	if item.Hook.Name != "" && item.Hook != item.Receiver {
+		hook = ls.receiver(item.Hook)
 	}
-	if r.lanes[line.index] == nil {
-		r.lanes[line.index] = &lane{
-			line: line, receiver: r, open: -1, longest: -1,
+	if hook.groups == nil {
+		hook.groups = make([]*group, len(ls.lines))
+	}
+	g := hook.groups[line.index]
+	if g == nil {
+		g = newGroup(line, hook)
+		hook.groups[line.index] = g
+	}
+	l := g.lanes[item.Receiver]
+	if l == nil {
+		l = &lane{
+			group: g, receiver: ls.receiver(item.Receiver), open: -1, longest: -1,
 			best:  newHeap(before, setFront),
-			worst: newHeap(reversed(before), setBack),
+			worst: newHeap(after, setBack),
 		}
+		l.receiver.lanes = append(l.receiver.lanes, l)
+		g.lanes[item.Receiver] = l
 	}
-	return r.lanes[line.index]
+	return l
 }
 
 // add puts a due entry into its lane.
@@ -162,60 +177,54 @@ func (ls *lanes) add(e *entry) {
 	e.lane, e.state = lane, waiting
 	lane.best.push(e)
 	lane.worst.push(e)
-	lane.line.waiting++
-	ls.waiting++
-	if lane.open >= 0 {
-		ls.eligible++
-	}
-	ls.settle(lane)
+	ls.count(lane, 1)
 }
 
 // remove takes a waiting entry out of its lane.
 func (ls *lanes) remove(e *entry) {
 	lane := e.lane
-	if lane.open >= 0 {
-		ls.eligible--
-	}
-	// A lane that would be empty leaves the heaps while it still has its first entry.
-	if lane.length() == 1 {
-		if lane.open >= 0 {
-			lane.line.open.remove(lane.open)
-		}
-		lane.line.longest.remove(lane.longest)
-	}
 	lane.best.remove(e.front)
 	lane.worst.remove(e.back)
-	lane.line.waiting--
-	ls.waiting--
 	e.lane, e.state = nil, gone
-	if lane.length() > 0 {
-		ls.settle(lane)
-	}
-	ls.forget(lane.receiver)
+	ls.count(lane, -1)
+	ls.forget(lane)
 }
 
-// settle gives a lane that is not empty the place in its queue that its first entry,
-// its length and its receiver call for.
-func (ls *lanes) settle(lane *lane) {
-	line := lane.line
-	if lane.longest < 0 {
-		line.longest.push(lane)
-	} else {
-		line.longest.fix(lane.longest)
+// count notes that a lane has n items more.
+func (ls *lanes) count(lane *lane, n int) {
+	for _, r := range lane.receivers() {
+		r.waiting += n
 	}
-	switch shut := lane.receiver.saturated(); {
-	case shut && lane.open >= 0:
-		line.open.remove(lane.open)
-		ls.eligible -= lane.length()
-	case !shut && lane.open < 0:
-		line.open.push(lane)
-		ls.eligible += lane.length()
-	case !shut:
-		line.open.fix(lane.open)
-	}
+	lane.group.line.waiting += n
+	ls.waiting += n
+	ls.settle(lane)
 }
 
-// take removes the entry that runs next and occupies its receiver; nil if none may run.
+// settle gives a lane and its group the places that its first entry, its length and
+// their receivers call for.
+func (ls *lanes) settle(l *lane) {
+	g, n := l.group, l.length()
+	g.line.longest.settle(l, l.longest, n > 0)
+	if l.receiver.saturated() {
+		n = 0
+	}
+	g.open.settle(l, l.open, n > 0)
+	g.startable += n - l.counted
+	l.counted = n
+	ls.settleGroup(g)
+}
+
+func (ls *lanes) settleGroup(g *group) {
+	n := g.startable
+	if g.hook.saturated() {
+		n = 0
+	}
+	g.line.open.settle(g, g.at, n > 0)
+	ls.eligible += n - g.counted
+	g.counted = n
+}
+
+// take removes the entry that runs next and occupies its receivers; nil if none may run.
 // Queues share by smooth weighted round robin among those that have something to run.
 func (ls *lanes) take() *entry {
 	var next *line
@@ -234,44 +243,12 @@ func (ls *lanes) take() *entry {
 		return nil
 	}
 	next.credit -= total
-	lane := next.open.first()
+	lane := next.open.first().open.first()
 	e := lane.best.first()
-	lane.receiver.inFlight++ // before remove: a receiver in use is not forgotten
+	ls.occupy(lane)
 	ls.remove(e)
 	e.lane, e.state = lane, running
-	ls.reconsider(lane.receiver)
 	return e
-}
-
-// occupy counts a delivery to the lane's receiver; false if it may take no more.
-func (ls *lanes) occupy(lane *lane) bool {
-	if lane.receiver.saturated() {
-		return false
-	}
-	lane.receiver.inFlight++
-	ls.reconsider(lane.receiver)
-	return true
-}
-
-// vacate ends a delivery to the lane's receiver.
-func (ls *lanes) vacate(lane *lane) {
-	lane.receiver.inFlight--
-	ls.reconsider(lane.receiver)
-	ls.forget(lane.receiver)
-}
-
-func (ls *lanes) reconsider(r *receiver) {
-	for _, lane := range r.lanes {
-		if lane != nil && lane.length() > 0 && (lane.open >= 0) == r.saturated() {
-			ls.settle(lane)
-		}
-	}
-}
-
-func (ls *lanes) forget(r *receiver) {
-	if r.unused() {
-		delete(ls.receivers, r.key)
-	}
 }
 
 // worst is the entry to drop when there are too many: of the queue furthest over its

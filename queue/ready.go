@@ -41,12 +41,20 @@ type Item struct {
 	Priority    int       // 0 first
 	Due         time.Time // by this server's clock
 
-	// Receiver is whom the step calls. At most MaxInFlight items that name the same
-	// receiver and limit run at once; 0 is no limit.
-	Receiver    string
-	MaxInFlight int
+	// Receiver is whom the step calls, Hook whom its hook does; without a name: it has none.
+	// The item runs while both have room, and counts once if they are the same.
+	Receiver Receiver
+	Hook     Receiver
 
 	Known any // what whoever offers it knows of it, for whoever runs it; not read here
+}
+
+// Receiver is whom at most MaxInFlight items call at once; 0 is no limit. One name under
+// two limits is two receivers, so that a step with a low limit cannot be starved by others
+// with a high one.
+type Receiver struct {
+	Name        string
+	MaxInFlight int
 }
 
 // Config sizes a ReadyList. Zero values are replaced by the defaults named.
@@ -60,8 +68,8 @@ type Config struct {
 
 // ReadyList orders the work of one server: by weighted queue, then priority, then due
 // time, then arrival. It hands each item to one worker, never before it is due and
-// never while its receiver is saturated. It is bounded: what it drops stays due in the
-// database.
+// never while its receiver, or its hook's, is saturated. It is bounded: what it drops
+// stays due in the database.
 type ReadyList struct {
 	now      func() time.Time
 	capacity int

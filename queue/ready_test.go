@@ -32,7 +32,7 @@ func dueIn(n int, d time.Duration) Item {
 
 func call(n int, receiver string, limit int) Item {
 	item := due(n)
-	item.Receiver, item.MaxInFlight = receiver, limit
+	item.Receiver = Receiver{receiver, limit}
 	return item
 }
 
@@ -109,7 +109,7 @@ func TestQueuesShareByWeight(t *testing.T) {
 	}{
 		"defaults":             {nil, Item{}, map[string]int{"critical": 60, "default": 30, "low": 10}},
 		"others":               {[]QueueWeight{{"a", 1}, {"b", 1}, {"c", 2}}, Item{}, map[string]int{"a": 25, "b": 25, "c": 50}},
-		"a saturated receiver": {nil, Item{Receiver: "r", MaxInFlight: 1}, map[string]int{"critical": 60, "default": 30, "low": 10}},
+		"a saturated receiver": {nil, Item{Receiver: Receiver{"r", 1}}, map[string]int{"critical": 60, "default": 30, "low": 10}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,7 +1,7 @@
 package queue
 
-// Reserve keeps a slot for an item that is about to be due: a worker that has nothing to do, and a unit of the
-// item's receiver. It gives nil if there is none to spare, if the list is closed, or if it has the item already.
+// Reserve keeps a slot for an item that is about to be due: a worker that has nothing to do, and a unit of each
+// of the item's receivers. It gives nil if there is none to spare, if the list is closed, or if it has the item already.
 // Whoever reserves a slot hands it over, or releases it; soon, since a worker stands by meanwhile.
 func (l *ReadyList) Reserve(item Item) *Slot {
 	l.mu.Lock()

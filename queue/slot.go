@@ -2,7 +2,7 @@ package queue
 
 import "github.com/google/uuid"
 
-// Slot is the right to run one item: a worker and a unit of its receiver.
+// Slot is the right to run one item: a worker and a unit of each of its receivers, the hook's included.
 type Slot struct {
 	Item    Item
 	Claimed any // what Hand was given; nil: nobody has claimed the item yet
@@ -10,11 +10,11 @@ type Slot struct {
 	list     *ReadyList
 	entry    *entry // nil once released
 	reserved bool   // and not handed to a worker
-	free     bool   // the receiver's unit is given back
+	free     bool   // the units are given back
 }
 
-// Free gives the receiver's unit back before the worker is done, since the delivery is over and no other will
-// follow in this slot. A second call does nothing.
+// Free gives the units back before the worker is done, since the delivery is over and no other will follow in
+// this slot. A second call does nothing.
 func (s *Slot) Free() {
 	l := s.list
 	l.mu.Lock()
@@ -29,7 +29,7 @@ func (s *Slot) Free() {
 	}
 }
 
-// Release ends the item and frees its receiver's unit. A second call does nothing.
+// Release ends the item and gives its units back. A second call does nothing.
 func (s *Slot) Release() {
 	l := s.list
 	l.mu.Lock()
@@ -51,9 +51,9 @@ func (s *Slot) Release() {
 }
 
 // Switch moves the slot on to the next item of a chain, which the caller has found to
-// be due, and its unit to that item's receiver. It changes nothing and returns false if
-// that receiver is saturated, if the item is running here already, or if the list is
-// closed, or the unit has been given back: the step then has to be left scheduled.
+// be due, and its units to that item's receivers. It changes nothing and returns false if
+// one of those is saturated, if the item is running here already, or if the list is
+// closed, or the units have been given back: the step then has to be left scheduled.
 func (s *Slot) Switch(item Item) bool {
 	l := s.list
 	l.mu.Lock()
@@ -66,11 +66,8 @@ func (s *Slot) Switch(item Item) bool {
 		return false
 	}
 	from, to := s.entry, l.lanes.laneFor(item)
-	if to.receiver != from.lane.receiver {
-		if !l.lanes.occupy(to) {
-			return false
-		}
-		l.lanes.vacate(from.lane)
+	if !l.lanes.move(from.lane, to) {
+		return false
 	}
 	if other != nil {
 		l.discard(other)

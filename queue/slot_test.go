@@ -71,6 +71,10 @@ func TestSwitch(t *testing.T) {
 		"to a saturated receiver":         {[]Item{call(7, "b", 1), call(1, "a", 1)}, []Item{call(9, "a", 1)}, call(2, "b", 1), false, 0},
 		"to what waits in the list":       {[]Item{call(1, "a", 1)}, []Item{call(2, "a", 1)}, call(2, "a", 1), true, 0},
 		"to what runs elsewhere":          {[]Item{call(2, "b", 0), call(1, "a", 1)}, nil, call(2, "b", 0), false, 0},
+		"with the same hook":              {[]Item{hooked(1, "a", 1, "h", 1)}, []Item{hooked(9, "a", 1, "i", 1)}, hooked(2, "b", 1, "h", 1), true, 1},
+		"to what was the hook's receiver": {[]Item{hooked(1, "a", 1, "h", 1)}, []Item{call(8, "a", 1), call(9, "h", 1)}, call(2, "h", 1), true, 1},
+		"to one with a hook":              {[]Item{call(1, "a", 1)}, []Item{call(9, "h", 1)}, hooked(2, "a", 1, "h", 1), true, 0},
+		"to a saturated hook":             {[]Item{hooked(7, "b", 1, "h", 1), call(1, "a", 1)}, []Item{call(9, "a", 1)}, hooked(2, "c", 1, "h", 1), false, 0},
 		"without a limit, over any count": {[]Item{call(7, "b", 0), call(1, "a", 1)}, nil, call(2, "b", 0), true, 0},
 	}
 	for name, tt := range tests {
@@ -96,6 +100,9 @@ func TestSwitch(t *testing.T) {
 			slot.Release()
 			if tt.want && l.Expects(tt.next.ExecutionID, 0) {
 				t.Error("the execution is still in the list after its slot was released")
+			}
+			if r := l.lanes.receivers[tt.next.Receiver]; r != nil && r.unused() {
+				t.Error("the list keeps a receiver that nothing calls")
 			}
 		})
 	}

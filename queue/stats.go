@@ -13,7 +13,7 @@ func (l *ReadyList) Waiting() int {
 	return l.lanes.eligible
 }
 
-// Parked is how many due items wait for their receiver.
+// Parked is how many due items wait for their receiver, or their hook's.
 func (l *ReadyList) Parked() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -39,7 +39,7 @@ func (l *ReadyList) Expects(id uuid.UUID, within time.Duration) bool {
 // Stats is the list at one moment.
 type Stats struct {
 	Ready   map[string]int // due items by queue, parked ones included
-	Parked  int            // of those, how many wait for their receiver
+	Parked  int            // of those, how many wait for a receiver
 	Held    int            // due later
 	Running int            // on a slot
 	Idle    int            // workers without an item

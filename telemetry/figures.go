@@ -41,7 +41,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	readySteps    = describe("ready_steps", "Step executions that are due and wait here for a slot.", "queue")
-	parkedSteps   = describe("parked_steps", "Of the ready ones, those that wait because their receiver has max_in_flight deliveries.")
+	parkedSteps   = describe("parked_steps", "Of the ready ones, those that wait because their receiver, or their hook's, has max_in_flight deliveries.")
 	heldSteps     = describe("held_steps", "Step executions held here until they are due.")
 	inFlightSteps = describe("in_flight_steps", "Step executions on a slot of this server.")
 	deliveries    = describe("in_flight_deliveries", "Attempts that are under way.")

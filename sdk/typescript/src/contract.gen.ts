@@ -960,7 +960,7 @@ export interface components {
                 [key: string]: string;
             };
             timeout?: components["schemas"]["WebhookTimeout"];
-            /** @description Deliveries of one server under way at once; 64 if absent. */
+            /** @description Deliveries of one server under way at once, of steps and hooks; 64 if absent. */
             max_in_flight?: number;
         };
         PutSubject: {

@@ -12,7 +12,7 @@ PKG ?= ./...
 TESTFLAGS ?=
 FUZZSECONDS ?= 30
 
-.PHONY: help build run demo test race lint generate sdk generate-check vulncheck fuzz fuzz-short chaos chaos-short bench bench-short profile clean
+.PHONY: help build run demo test race race-short lint generate sdk generate-check vulncheck fuzz fuzz-short chaos chaos-short bench bench-short profile clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +29,12 @@ demo: ## Run two workflows, with a skip, a reattempt and a cancel_if, and watch 
 test: bin/testservers ## Run every test on real PostgreSQL, MariaDB, Redis and SQLite (PKG=, TESTFLAGS=)
 	@bin/testservers go test -count=1 -timeout 25m $(TESTFLAGS) $(PKG)
 
-race: bin/testservers ## The same under the race detector; needs a C compiler
+race: bin/testservers ## The same under the race detector, in about half an hour; needs a C compiler
 	@CGO_ENABLED=1 bin/testservers go test -race -count=1 -timeout 60m $(TESTFLAGS) $(PKG)
+
+race-short: ## Of that, the packages whose goroutines share most, and of the engine's tests some, on SQLite
+	@$(MAKE) --no-print-directory race PKG="./queue/ ./webhook/ ./telemetry/ ./handlers/"
+	@$(MAKE) --no-print-directory race PKG=./engine/ TESTFLAGS="-run '(Chain|MaxInFlight|Speedrun|Callback|Control|Lease|Commit|Sweep).*/sqlite'"
 
 lint: ## gofmt, go vet, staticcheck, and go mod tidy as a check
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

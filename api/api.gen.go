@@ -632,6 +632,12 @@ type RegisteredDefinition struct {
 // ResolvedCondition A condition as in the definition; null for none.
 type ResolvedCondition = json.RawMessage
 
+// ResolvedNamedCondition defines model for ResolvedNamedCondition.
+type ResolvedNamedCondition struct {
+	// Condition Name of a condition of the definition.
+	Condition string `json:"condition"`
+}
+
 // ResolvedOnException defines model for ResolvedOnException.
 type ResolvedOnException struct {
 	Action        string  `json:"action"`
@@ -886,6 +892,9 @@ type DefinitionType = Name
 // DefinitionVersion defines model for DefinitionVersion.
 type DefinitionVersion = int
 
+// EndpointNameInPath Name of an endpoint.
+type EndpointNameInPath = EndpointName
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -894,6 +903,12 @@ type Limit = int
 
 // StepExecutionID defines model for StepExecutionId.
 type StepExecutionID = uuid.UUID
+
+// SubjectIDInQuery 1 to 190 printable characters without spaces at the edges, compared exactly.
+type SubjectIDInQuery = SubjectID
+
+// SubjectTypeInQuery 1 to 100 printable characters without spaces at the edges, compared exactly.
+type SubjectTypeInQuery = SubjectType
 
 // WorkflowID defines model for WorkflowId.
 type WorkflowID = uuid.UUID
@@ -982,28 +997,28 @@ type ListStepExecutionsParams struct {
 // DeleteSubjectParams defines parameters for DeleteSubject.
 type DeleteSubjectParams struct {
 	// Type Type of the subject, compared exactly.
-	Type SubjectType `form:"type" json:"type"`
+	Type SubjectTypeInQuery `form:"type" json:"type"`
 
 	// ID Id of the subject, compared exactly.
-	ID SubjectID `form:"id" json:"id"`
+	ID SubjectIDInQuery `form:"id" json:"id"`
 }
 
 // GetSubjectParams defines parameters for GetSubject.
 type GetSubjectParams struct {
 	// Type Type of the subject, compared exactly.
-	Type SubjectType `form:"type" json:"type"`
+	Type SubjectTypeInQuery `form:"type" json:"type"`
 
 	// ID Id of the subject, compared exactly.
-	ID SubjectID `form:"id" json:"id"`
+	ID SubjectIDInQuery `form:"id" json:"id"`
 }
 
 // PutSubjectParams defines parameters for PutSubject.
 type PutSubjectParams struct {
 	// Type Type of the subject, compared exactly.
-	Type SubjectType `form:"type" json:"type"`
+	Type SubjectTypeInQuery `form:"type" json:"type"`
 
 	// ID Id of the subject, compared exactly.
-	ID SubjectID `form:"id" json:"id"`
+	ID SubjectIDInQuery `form:"id" json:"id"`
 }
 
 // ListWorkflowsParams defines parameters for ListWorkflows.
@@ -1192,16 +1207,16 @@ type ServerInterface interface {
 	ListEndpoints(w http.ResponseWriter, r *http.Request, params ListEndpointsParams)
 	// DeleteEndpoint Delete an endpoint
 	// (DELETE /v1/endpoints/{name})
-	DeleteEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName)
+	DeleteEndpoint(w http.ResponseWriter, r *http.Request, name EndpointNameInPath)
 	// GetEndpoint Read an endpoint
 	// (GET /v1/endpoints/{name})
-	GetEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName)
+	GetEndpoint(w http.ResponseWriter, r *http.Request, name EndpointNameInPath)
 	// PutEndpoint Create or change an endpoint
 	// (PUT /v1/endpoints/{name})
-	PutEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName)
+	PutEndpoint(w http.ResponseWriter, r *http.Request, name EndpointNameInPath)
 	// RotateEndpoint Make a new secret
 	// (POST /v1/endpoints/{name}/rotate)
-	RotateEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName)
+	RotateEndpoint(w http.ResponseWriter, r *http.Request, name EndpointNameInPath)
 	// GetPresence Has a subject an active workflow of a type
 	// (GET /v1/presence)
 	GetPresence(w http.ResponseWriter, r *http.Request, params GetPresenceParams)
@@ -1309,25 +1324,25 @@ func (_ Unimplemented) ListEndpoints(w http.ResponseWriter, r *http.Request, par
 
 // DeleteEndpoint Delete an endpoint
 // (DELETE /v1/endpoints/{name})
-func (_ Unimplemented) DeleteEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+func (_ Unimplemented) DeleteEndpoint(w http.ResponseWriter, r *http.Request, name EndpointNameInPath) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
 // GetEndpoint Read an endpoint
 // (GET /v1/endpoints/{name})
-func (_ Unimplemented) GetEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+func (_ Unimplemented) GetEndpoint(w http.ResponseWriter, r *http.Request, name EndpointNameInPath) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
 // PutEndpoint Create or change an endpoint
 // (PUT /v1/endpoints/{name})
-func (_ Unimplemented) PutEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+func (_ Unimplemented) PutEndpoint(w http.ResponseWriter, r *http.Request, name EndpointNameInPath) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
 // RotateEndpoint Make a new secret
 // (POST /v1/endpoints/{name}/rotate)
-func (_ Unimplemented) RotateEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+func (_ Unimplemented) RotateEndpoint(w http.ResponseWriter, r *http.Request, name EndpointNameInPath) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1700,7 +1715,7 @@ func (siw *ServerInterfaceWrapper) DeleteEndpoint(w http.ResponseWriter, r *http
 	_ = err
 
 	// ------------- Path parameter "name" -------------
-	var name EndpointName
+	var name EndpointNameInPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
@@ -1726,7 +1741,7 @@ func (siw *ServerInterfaceWrapper) GetEndpoint(w http.ResponseWriter, r *http.Re
 	_ = err
 
 	// ------------- Path parameter "name" -------------
-	var name EndpointName
+	var name EndpointNameInPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
@@ -1752,7 +1767,7 @@ func (siw *ServerInterfaceWrapper) PutEndpoint(w http.ResponseWriter, r *http.Re
 	_ = err
 
 	// ------------- Path parameter "name" -------------
-	var name EndpointName
+	var name EndpointNameInPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
@@ -1778,7 +1793,7 @@ func (siw *ServerInterfaceWrapper) RotateEndpoint(w http.ResponseWriter, r *http
 	_ = err
 
 	// ------------- Path parameter "name" -------------
-	var name EndpointName
+	var name EndpointNameInPath
 
 	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
@@ -3253,7 +3268,7 @@ func (response ListEndpoints200JSONResponse) VisitListEndpointsResponse(w http.R
 }
 
 type DeleteEndpointRequestObject struct {
-	Name EndpointName `json:"name"`
+	Name EndpointNameInPath `json:"name"`
 }
 
 type DeleteEndpointResponseObject interface {
@@ -3269,7 +3284,7 @@ func (response DeleteEndpoint204Response) VisitDeleteEndpointResponse(w http.Res
 }
 
 type GetEndpointRequestObject struct {
-	Name EndpointName `json:"name"`
+	Name EndpointNameInPath `json:"name"`
 }
 
 type GetEndpointResponseObject interface {
@@ -3291,7 +3306,7 @@ func (response GetEndpoint200JSONResponse) VisitGetEndpointResponse(w http.Respo
 }
 
 type PutEndpointRequestObject struct {
-	Name EndpointName `json:"name"`
+	Name EndpointNameInPath `json:"name"`
 	Body *PutEndpointJSONRequestBody
 }
 
@@ -3338,7 +3353,7 @@ func (response PutEndpoint201JSONResponse) VisitPutEndpointResponse(w http.Respo
 }
 
 type RotateEndpointRequestObject struct {
-	Name EndpointName `json:"name"`
+	Name EndpointNameInPath `json:"name"`
 }
 
 type RotateEndpointResponseObject interface {
@@ -4232,7 +4247,7 @@ func (sh *strictHandler) ListEndpoints(w http.ResponseWriter, r *http.Request, p
 }
 
 // DeleteEndpoint operation middleware
-func (sh *strictHandler) DeleteEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+func (sh *strictHandler) DeleteEndpoint(w http.ResponseWriter, r *http.Request, name EndpointNameInPath) {
 	var request DeleteEndpointRequestObject
 
 	request.Name = name
@@ -4258,7 +4273,7 @@ func (sh *strictHandler) DeleteEndpoint(w http.ResponseWriter, r *http.Request, 
 }
 
 // GetEndpoint operation middleware
-func (sh *strictHandler) GetEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+func (sh *strictHandler) GetEndpoint(w http.ResponseWriter, r *http.Request, name EndpointNameInPath) {
 	var request GetEndpointRequestObject
 
 	request.Name = name
@@ -4284,7 +4299,7 @@ func (sh *strictHandler) GetEndpoint(w http.ResponseWriter, r *http.Request, nam
 }
 
 // PutEndpoint operation middleware
-func (sh *strictHandler) PutEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+func (sh *strictHandler) PutEndpoint(w http.ResponseWriter, r *http.Request, name EndpointNameInPath) {
 	var request PutEndpointRequestObject
 
 	request.Name = name
@@ -4317,7 +4332,7 @@ func (sh *strictHandler) PutEndpoint(w http.ResponseWriter, r *http.Request, nam
 }
 
 // RotateEndpoint operation middleware
-func (sh *strictHandler) RotateEndpoint(w http.ResponseWriter, r *http.Request, name EndpointName) {
+func (sh *strictHandler) RotateEndpoint(w http.ResponseWriter, r *http.Request, name EndpointNameInPath) {
 	var request RotateEndpointRequestObject
 
 	request.Name = name

@@ -2,10 +2,14 @@ package api
 
 import (
 	"encoding/json"
+	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"go.yaml.in/yaml/v3"
 )
 
 // The published document is valid OpenAPI 3.1, its examples fit their schemas, and every operation has what
@@ -23,8 +27,8 @@ func TestContract(t *testing.T) {
 	}
 	ids := map[string]string{}
 	check := func(where string, op *openapi3.Operation) {
-		if op.OperationID == "" || op.Summary == "" || len(op.Tags) == 0 {
-			t.Errorf("%s lacks an operationId, a summary or a tag", where)
+		if op.OperationID == "" || op.Summary == "" || op.Description == "" || len(op.Tags) == 0 {
+			t.Errorf("%s lacks an operationId, a summary, a description or a tag", where)
 		}
 		if other, taken := ids[op.OperationID]; taken {
 			t.Errorf("%s and %s share the operationId %s", where, other, op.OperationID)
@@ -53,6 +57,85 @@ func TestContract(t *testing.T) {
 	for name, item := range doc.Webhooks {
 		for method, op := range item.Operations() {
 			check(method+" "+name, op)
+		}
+	}
+}
+
+// What generators of clients were seen to stop at, or to make bad names of, though OpenAPI has it (docs/decisions/0045).
+func TestGeneratorsCanReadIt(t *testing.T) {
+	var text yaml.Node
+	if err := yaml.Unmarshal(Document, &text); err != nil {
+		t.Fatal(err)
+	}
+	var plain func(n *yaml.Node)
+	plain = func(n *yaml.Node) {
+		if n.Anchor != "" || n.Kind == yaml.AliasNode {
+			t.Errorf("line %d has an anchor or an alias of YAML", n.Line)
+		}
+		for _, inner := range n.Content {
+			plain(inner)
+		}
+	}
+	plain(&text)
+
+	doc, err := openapi3.NewLoader().LoadFromData(Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Their types share one space of names.
+	kinds := map[string]string{}
+	named := func(kind string, names iter.Seq[string]) {
+		for name := range names {
+			if other := kinds[strings.ToLower(name)]; other != "" {
+				t.Errorf("%s is the name of two components, in %s and %s", name, other, kind)
+			}
+			kinds[strings.ToLower(name)] = kind
+		}
+	}
+	c := doc.Components
+	named("schemas", maps.Keys(c.Schemas))
+	named("parameters", maps.Keys(c.Parameters))
+	named("requestBodies", maps.Keys(c.RequestBodies))
+	named("responses", maps.Keys(c.Responses))
+	named("securitySchemes", maps.Keys(c.SecuritySchemes))
+
+	var walk func(where string, ref *openapi3.SchemaRef)
+	walk = func(where string, ref *openapi3.SchemaRef) {
+		if ref == nil || ref.Ref != "" {
+			return
+		}
+		s := ref.Value
+		if len(slices.DeleteFunc(slices.Clone(s.Type.Slice()), func(t string) bool { return t == "null" })) > 1 {
+			t.Errorf("%s has several types; make it a oneOf", where)
+		}
+		if strings.Contains(where, "/") && len(s.Properties) > 0 {
+			t.Errorf("%s is an object without a name; make it a component", where)
+		}
+		for name, p := range s.Properties {
+			walk(where+"/"+name, p)
+		}
+		for _, one := range slices.Concat(s.OneOf, s.AnyOf, s.AllOf, openapi3.SchemaRefs{s.Items, s.AdditionalProperties.Schema}) {
+			walk(where+"/*", one)
+		}
+	}
+	for name, s := range c.Schemas {
+		walk(name, s)
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			for _, p := range op.Parameters {
+				walk(method+" "+path+" "+p.Value.Name, p.Value.Schema)
+			}
+			if op.RequestBody != nil {
+				for _, media := range op.RequestBody.Value.Content {
+					walk(method+" "+path, media.Schema)
+				}
+			}
+			for _, r := range op.Responses.Map() {
+				for _, media := range r.Value.Content {
+					walk(method+" "+path, media.Schema)
+				}
+			}
 		}
 	}
 }

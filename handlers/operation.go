@@ -37,7 +37,7 @@ var domainBodies = []string{"#/components/schemas/Definition", "#/components/sch
 var nothing = openapi3.NewObjectSchema().WithoutAdditionalProperties()
 
 // callbackScheme is the security scheme of the operations that take a callback's token in place of an API key.
-const callbackScheme = "callback"
+const callbackScheme = "callbackToken"
 
 // operation is what the edge needs of one operation of the contract.
 type operation struct {

@@ -60,6 +60,21 @@ const (
 	ErrorCodeUnsavableAnswer   ErrorCode = "unsavable_answer"
 )
 
+// Defines values for OnExceptionAction.
+const (
+	OnExceptionActionCancel    OnExceptionAction = "cancel"
+	OnExceptionActionPause     OnExceptionAction = "pause"
+	OnExceptionActionReattempt OnExceptionAction = "reattempt"
+	OnExceptionActionSkip      OnExceptionAction = "skip"
+)
+
+// Defines values for OnExceptionRuleThen.
+const (
+	OnExceptionRuleThenCancel OnExceptionRuleThen = "cancel"
+	OnExceptionRuleThenPause  OnExceptionRuleThen = "pause"
+	OnExceptionRuleThenSkip   OnExceptionRuleThen = "skip"
+)
+
 // Defines values for Outcome.
 const (
 	OutcomeCanceled    Outcome = "canceled"
@@ -299,8 +314,10 @@ type Definition struct {
 	Conditions map[string]Condition `json:"conditions,omitempty"`
 
 	// Extends Name of a workflow type or step.
-	Extends *Name  `json:"extends,omitempty"`
-	Hooks   *Hooks `json:"hooks,omitempty"`
+	Extends *Name `json:"extends,omitempty"`
+
+	// Hooks What is called besides the steps.
+	Hooks *Hooks `json:"hooks,omitempty"`
 
 	// OnException What happens when a step has failed for good.
 	OnException OnException `json:"on_exception,omitempty"`
@@ -318,12 +335,6 @@ type Definition struct {
 
 	// Webhook Where a step is delivered; a step's keys win over the definition's, key by key.
 	Webhook *Webhook `json:"webhook,omitempty"`
-}
-
-// Hooks defines model for Definition.hooks.
-type Hooks struct {
-	// BeforeStepStarts Where a step is delivered; a step's keys win over the definition's, key by key.
-	BeforeStepStarts *Webhook `json:"before_step_starts,omitempty"`
 }
 
 // DefinitionList defines model for DefinitionList.
@@ -383,15 +394,7 @@ type DefinitionSummary struct {
 	Version   int       `json:"version"`
 }
 
-// DeliveryData defines model for DeliveryData.
-type DeliveryData struct {
-	// Callback Where a late answer goes. Only in the delivery of a step with `callback_timeout`, never for the hook.
-	Callback      *Callback              `json:"callback,omitempty"`
-	StepExecution DeliveredStepExecution `json:"step_execution"`
-	Workflow      DeliveredWorkflow      `json:"workflow"`
-}
-
-// DeliveredStepExecution defines model for DeliveryData.step_execution.
+// DeliveredStepExecution defines model for DeliveredStepExecution.
 type DeliveredStepExecution struct {
 	// Attempt From 1.
 	Attempt int       `json:"attempt"`
@@ -406,7 +409,7 @@ type DeliveredStepExecution struct {
 	StepName      string     `json:"step_name"`
 }
 
-// DeliveredWorkflow defines model for DeliveryData.workflow.
+// DeliveredWorkflow defines model for DeliveredWorkflow.
 type DeliveredWorkflow struct {
 	CreatedAt time.Time `json:"created_at"`
 
@@ -416,6 +419,14 @@ type DeliveredWorkflow struct {
 	ID                uuid.UUID  `json:"id"`
 	Subject           Subject    `json:"subject"`
 	Type              string     `json:"type"`
+}
+
+// DeliveryData defines model for DeliveryData.
+type DeliveryData struct {
+	// Callback Where a late answer goes. Only in the delivery of a step with `callback_timeout`, never for the hook.
+	Callback      *Callback              `json:"callback,omitempty"`
+	StepExecution DeliveredStepExecution `json:"step_execution"`
+	Workflow      DeliveredWorkflow      `json:"workflow"`
 }
 
 // Duration ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
@@ -489,6 +500,17 @@ type Explanation struct {
 	Summary string `json:"summary"`
 }
 
+// Fault One thing that is wrong with a request, and where.
+type Fault struct {
+	Detail string `json:"detail"`
+
+	// Parameter Or the name of a parameter or header.
+	Parameter *string `json:"parameter,omitempty"`
+
+	// Pointer JSON pointer into the body, "#/subject/id".
+	Pointer *string `json:"pointer,omitempty"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	Status string `json:"status"`
@@ -500,9 +522,13 @@ type HookDelivery struct {
 
 	// Timestamp When this attempt was made.
 	Timestamp time.Time `json:"timestamp"`
+	Type      string    `json:"type"`
+}
 
-	// Type `hook.before_step_starts`.
-	Type string `json:"type"`
+// Hooks What is called besides the steps.
+type Hooks struct {
+	// BeforeStepStarts Where a step is delivered; a step's keys win over the definition's, key by key.
+	BeforeStepStarts *Webhook `json:"before_step_starts,omitempty"`
 }
 
 // JSONObject An object of your own, up to 256 KiB.
@@ -511,8 +537,33 @@ type JSONObject = json.RawMessage
 // Name Name of a workflow type or step.
 type Name = string
 
+// NamedCondition A condition of this definition, by its name.
+type NamedCondition struct {
+	Condition string `json:"condition"`
+}
+
 // OnException What happens when a step has failed for good.
 type OnException = any
+
+// OnExceptionAction defines model for OnExceptionAction.
+type OnExceptionAction string
+
+// OnExceptionRule An action with its settings; all but the action are for `reattempt`.
+type OnExceptionRule struct {
+	Action OnExceptionAction `json:"action"`
+
+	// MaxReattempts How many times in a row; 25 if absent.
+	MaxReattempts *int `json:"max_reattempts,omitempty"`
+
+	// Then What happens after them; `pause` if absent.
+	Then *OnExceptionRuleThen `json:"then,omitempty"`
+
+	// Wait ISO 8601 (`P2D`, `PT1H30M`, `PT0.5S`) or short (`2d`, `1h30m`, `500ms`), from 0 to 10 years; no years and months.
+	Wait *Duration `json:"wait,omitempty"`
+}
+
+// OnExceptionRuleThen What happens after them; `pause` if absent.
+type OnExceptionRuleThen string
 
 // Outcome defines model for Outcome.
 type Outcome string
@@ -581,17 +632,6 @@ type Problem struct {
 	WorkflowID *uuid.UUID `json:"workflow_id,omitempty"`
 }
 
-// Fault defines model for Problem.errors.
-type Fault struct {
-	Detail string `json:"detail"`
-
-	// Parameter Or the name of a parameter or header.
-	Parameter *string `json:"parameter,omitempty"`
-
-	// Pointer JSON pointer into the body, "#/subject/id".
-	Pointer *string `json:"pointer,omitempty"`
-}
-
 // PutEndpoint defines model for PutEndpoint.
 type PutEndpoint struct {
 	// Headers Sent with each delivery; at most 50 headers of 8 KiB together. Those that the server sets itself are
@@ -655,6 +695,12 @@ type RegisteredDefinition struct {
 
 // ResolvedCondition A condition as in the definition; null for none.
 type ResolvedCondition = json.RawMessage
+
+// ResolvedNamedCondition defines model for ResolvedNamedCondition.
+type ResolvedNamedCondition struct {
+	// Condition Name of a condition of the definition.
+	Condition string `json:"condition"`
+}
 
 // ResolvedOnException defines model for ResolvedOnException.
 type ResolvedOnException struct {
@@ -757,9 +803,7 @@ type StepDelivery struct {
 
 	// Timestamp When this attempt was made.
 	Timestamp time.Time `json:"timestamp"`
-
-	// Type `step.perform`.
-	Type string `json:"type"`
+	Type      string    `json:"type"`
 }
 
 // StepError defines model for StepError.
@@ -945,6 +989,9 @@ type DefinitionType = Name
 // DefinitionVersion defines model for DefinitionVersion.
 type DefinitionVersion = int
 
+// EndpointNameInPath Name of an endpoint.
+type EndpointNameInPath = EndpointName
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -953,6 +1000,12 @@ type Limit = int
 
 // StepExecutionID defines model for StepExecutionId.
 type StepExecutionID = uuid.UUID
+
+// SubjectIDInQuery 1 to 190 printable characters without spaces at the edges, compared exactly.
+type SubjectIDInQuery = SubjectID
+
+// SubjectTypeInQuery 1 to 100 printable characters without spaces at the edges, compared exactly.
+type SubjectTypeInQuery = SubjectType
 
 // Traceparent defines model for Traceparent.
 type Traceparent = string
@@ -1044,28 +1097,28 @@ type ListStepExecutionsParams struct {
 // DeleteSubjectParams defines parameters for DeleteSubject.
 type DeleteSubjectParams struct {
 	// Type Type of the subject, compared exactly.
-	Type SubjectType `form:"type" json:"type"`
+	Type SubjectTypeInQuery `form:"type" json:"type"`
 
 	// ID Id of the subject, compared exactly.
-	ID SubjectID `form:"id" json:"id"`
+	ID SubjectIDInQuery `form:"id" json:"id"`
 }
 
 // GetSubjectParams defines parameters for GetSubject.
 type GetSubjectParams struct {
 	// Type Type of the subject, compared exactly.
-	Type SubjectType `form:"type" json:"type"`
+	Type SubjectTypeInQuery `form:"type" json:"type"`
 
 	// ID Id of the subject, compared exactly.
-	ID SubjectID `form:"id" json:"id"`
+	ID SubjectIDInQuery `form:"id" json:"id"`
 }
 
 // PutSubjectParams defines parameters for PutSubject.
 type PutSubjectParams struct {
 	// Type Type of the subject, compared exactly.
-	Type SubjectType `form:"type" json:"type"`
+	Type SubjectTypeInQuery `form:"type" json:"type"`
 
 	// ID Id of the subject, compared exactly.
-	ID SubjectID `form:"id" json:"id"`
+	ID SubjectIDInQuery `form:"id" json:"id"`
 }
 
 // ListWorkflowsParams defines parameters for ListWorkflows.
@@ -1317,6 +1370,8 @@ type ClientInterface interface {
 
 	// ListDefinitions List the newest version of every definition
 	//
+	// Newest first, and without their content.
+	//
 	// Corresponds with GET /v1/definitions (the `ListDefinitions` operationId).
 	ListDefinitions(ctx context.Context, params *ListDefinitionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -1351,10 +1406,14 @@ type ClientInterface interface {
 
 	// ListDefinitionVersions List the versions of a definition
 	//
+	// Newest first, and without their content.
+	//
 	// Corresponds with GET /v1/definitions/{type}/versions (the `ListDefinitionVersions` operationId).
 	ListDefinitionVersions(ctx context.Context, pType DefinitionType, params *ListDefinitionVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListEndpoints List the endpoints
+	//
+	// By name, and without their secrets.
 	//
 	// Corresponds with GET /v1/endpoints (the `ListEndpoints` operationId).
 	ListEndpoints(ctx context.Context, params *ListEndpointsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1364,14 +1423,14 @@ type ClientInterface interface {
 	// An endpoint that the newest version of a definition or an open workflow refers to stays (409 `endpoint_in_use`).
 	//
 	// Corresponds with DELETE /v1/endpoints/{name} (the `DeleteEndpoint` operationId).
-	DeleteEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error)
+	DeleteEndpoint(ctx context.Context, name EndpointNameInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetEndpoint Read an endpoint
 	//
 	// Without its secret, which is never shown again.
 	//
 	// Corresponds with GET /v1/endpoints/{name} (the `GetEndpoint` operationId).
-	GetEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetEndpoint(ctx context.Context, name EndpointNameInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutEndpointWithBody Create or change an endpoint
 	//
@@ -1385,7 +1444,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
-	PutEndpointWithBody(ctx context.Context, name EndpointName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutEndpointWithBody(ctx context.Context, name EndpointNameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutEndpoint Create or change an endpoint
 	//
@@ -1399,7 +1458,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
-	PutEndpoint(ctx context.Context, name EndpointName, body PutEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PutEndpoint(ctx context.Context, name EndpointNameInPath, body PutEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RotateEndpoint Make a new secret
 	//
@@ -1409,7 +1468,7 @@ type ClientInterface interface {
 	// chose goes into the endpoint's settings.
 	//
 	// Corresponds with POST /v1/endpoints/{name}/rotate (the `RotateEndpoint` operationId).
-	RotateEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RotateEndpoint(ctx context.Context, name EndpointNameInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetPresence Has a subject an active workflow of a type
 	//
@@ -1444,6 +1503,8 @@ type ClientInterface interface {
 	ListStepExecutions(ctx context.Context, params *ListStepExecutionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetStepExecution Read a step execution with its attempts
+	//
+	// One scheduled run of a step, with each attempt that was made of it.
 	//
 	// Corresponds with GET /v1/step-executions/{id} (the `GetStepExecution` operationId).
 	GetStepExecution(ctx context.Context, id StepExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1487,6 +1548,8 @@ type ClientInterface interface {
 	DeleteSubject(ctx context.Context, params *DeleteSubjectParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetSubject Read the attributes of a subject
+	//
+	// As they were set last; a subject that nobody has set any for is 404.
 	//
 	// Corresponds with GET /v1/subjects (the `GetSubject` operationId).
 	GetSubject(ctx context.Context, params *GetSubjectParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1619,6 +1682,8 @@ type ClientInterface interface {
 	BulkWorkflows(ctx context.Context, body BulkWorkflowsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetWorkflow Read a workflow
+	//
+	// Its state, its data, and the step execution it is at.
 	//
 	// Corresponds with GET /v1/workflows/{id} (the `GetWorkflow` operationId).
 	GetWorkflow(ctx context.Context, id WorkflowID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1818,6 +1883,8 @@ type ClientInterface interface {
 
 // ListDefinitions List the newest version of every definition
 //
+// Newest first, and without their content.
+//
 // Corresponds with GET /v1/definitions (the `ListDefinitions` operationId).
 func (c *Client) ListDefinitions(ctx context.Context, params *ListDefinitionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDefinitionsRequest(c.Server, params)
@@ -1892,6 +1959,8 @@ func (c *Client) PutDefinition(ctx context.Context, pType DefinitionType, body P
 
 // ListDefinitionVersions List the versions of a definition
 //
+// Newest first, and without their content.
+//
 // Corresponds with GET /v1/definitions/{type}/versions (the `ListDefinitionVersions` operationId).
 func (c *Client) ListDefinitionVersions(ctx context.Context, pType DefinitionType, params *ListDefinitionVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDefinitionVersionsRequest(c.Server, pType, params)
@@ -1906,6 +1975,8 @@ func (c *Client) ListDefinitionVersions(ctx context.Context, pType DefinitionTyp
 }
 
 // ListEndpoints List the endpoints
+//
+// By name, and without their secrets.
 //
 // Corresponds with GET /v1/endpoints (the `ListEndpoints` operationId).
 func (c *Client) ListEndpoints(ctx context.Context, params *ListEndpointsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1925,7 +1996,7 @@ func (c *Client) ListEndpoints(ctx context.Context, params *ListEndpointsParams,
 // An endpoint that the newest version of a definition or an open workflow refers to stays (409 `endpoint_in_use`).
 //
 // Corresponds with DELETE /v1/endpoints/{name} (the `DeleteEndpoint` operationId).
-func (c *Client) DeleteEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) DeleteEndpoint(ctx context.Context, name EndpointNameInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteEndpointRequest(c.Server, name)
 	if err != nil {
 		return nil, err
@@ -1942,7 +2013,7 @@ func (c *Client) DeleteEndpoint(ctx context.Context, name EndpointName, reqEdito
 // Without its secret, which is never shown again.
 //
 // Corresponds with GET /v1/endpoints/{name} (the `GetEndpoint` operationId).
-func (c *Client) GetEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) GetEndpoint(ctx context.Context, name EndpointNameInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetEndpointRequest(c.Server, name)
 	if err != nil {
 		return nil, err
@@ -1966,7 +2037,7 @@ func (c *Client) GetEndpoint(ctx context.Context, name EndpointName, reqEditors 
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
-func (c *Client) PutEndpointWithBody(ctx context.Context, name EndpointName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) PutEndpointWithBody(ctx context.Context, name EndpointNameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutEndpointRequestWithBody(c.Server, name, contentType, body)
 	if err != nil {
 		return nil, err
@@ -1990,7 +2061,7 @@ func (c *Client) PutEndpointWithBody(ctx context.Context, name EndpointName, con
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
-func (c *Client) PutEndpoint(ctx context.Context, name EndpointName, body PutEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) PutEndpoint(ctx context.Context, name EndpointNameInPath, body PutEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutEndpointRequest(c.Server, name, body)
 	if err != nil {
 		return nil, err
@@ -2010,7 +2081,7 @@ func (c *Client) PutEndpoint(ctx context.Context, name EndpointName, body PutEnd
 // chose goes into the endpoint's settings.
 //
 // Corresponds with POST /v1/endpoints/{name}/rotate (the `RotateEndpoint` operationId).
-func (c *Client) RotateEndpoint(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) RotateEndpoint(ctx context.Context, name EndpointNameInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateEndpointRequest(c.Server, name)
 	if err != nil {
 		return nil, err
@@ -2096,6 +2167,8 @@ func (c *Client) ListStepExecutions(ctx context.Context, params *ListStepExecuti
 
 // GetStepExecution Read a step execution with its attempts
 //
+// One scheduled run of a step, with each attempt that was made of it.
+//
 // Corresponds with GET /v1/step-executions/{id} (the `GetStepExecution` operationId).
 func (c *Client) GetStepExecution(ctx context.Context, id StepExecutionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetStepExecutionRequest(c.Server, id)
@@ -2178,6 +2251,8 @@ func (c *Client) DeleteSubject(ctx context.Context, params *DeleteSubjectParams,
 }
 
 // GetSubject Read the attributes of a subject
+//
+// As they were set last; a subject that nobody has set any for is 404.
 //
 // Corresponds with GET /v1/subjects (the `GetSubject` operationId).
 func (c *Client) GetSubject(ctx context.Context, params *GetSubjectParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2410,6 +2485,8 @@ func (c *Client) BulkWorkflows(ctx context.Context, body BulkWorkflowsJSONReques
 }
 
 // GetWorkflow Read a workflow
+//
+// Its state, its data, and the step execution it is at.
 //
 // Corresponds with GET /v1/workflows/{id} (the `GetWorkflow` operationId).
 func (c *Client) GetWorkflow(ctx context.Context, id WorkflowID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3110,7 +3187,7 @@ func NewListEndpointsRequest(server string, params *ListEndpointsParams) (*http.
 }
 
 // NewDeleteEndpointRequest constructs an http.Request for the DeleteEndpoint method
-func NewDeleteEndpointRequest(server string, name EndpointName) (*http.Request, error) {
+func NewDeleteEndpointRequest(server string, name EndpointNameInPath) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3144,7 +3221,7 @@ func NewDeleteEndpointRequest(server string, name EndpointName) (*http.Request, 
 }
 
 // NewGetEndpointRequest constructs an http.Request for the GetEndpoint method
-func NewGetEndpointRequest(server string, name EndpointName) (*http.Request, error) {
+func NewGetEndpointRequest(server string, name EndpointNameInPath) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3178,7 +3255,7 @@ func NewGetEndpointRequest(server string, name EndpointName) (*http.Request, err
 }
 
 // NewPutEndpointRequest calls the generic PutEndpoint builder with application/json body
-func NewPutEndpointRequest(server string, name EndpointName, body PutEndpointJSONRequestBody) (*http.Request, error) {
+func NewPutEndpointRequest(server string, name EndpointNameInPath, body PutEndpointJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
@@ -3189,7 +3266,7 @@ func NewPutEndpointRequest(server string, name EndpointName, body PutEndpointJSO
 }
 
 // NewPutEndpointRequestWithBody constructs an http.Request for the PutEndpoint method, with any body, and a specified content type
-func NewPutEndpointRequestWithBody(server string, name EndpointName, contentType string, body io.Reader) (*http.Request, error) {
+func NewPutEndpointRequestWithBody(server string, name EndpointNameInPath, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3225,7 +3302,7 @@ func NewPutEndpointRequestWithBody(server string, name EndpointName, contentType
 }
 
 // NewRotateEndpointRequest constructs an http.Request for the RotateEndpoint method
-func NewRotateEndpointRequest(server string, name EndpointName) (*http.Request, error) {
+func NewRotateEndpointRequest(server string, name EndpointNameInPath) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -4735,6 +4812,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListDefinitionsWithResponse List the newest version of every definition
 	//
+	// Newest first, and without their content.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/definitions (the `ListDefinitions` operationId).
@@ -4773,12 +4852,16 @@ type ClientWithResponsesInterface interface {
 
 	// ListDefinitionVersionsWithResponse List the versions of a definition
 	//
+	// Newest first, and without their content.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/definitions/{type}/versions (the `ListDefinitionVersions` operationId).
 	ListDefinitionVersionsWithResponse(ctx context.Context, pType DefinitionType, params *ListDefinitionVersionsParams, reqEditors ...RequestEditorFn) (*ListDefinitionVersionsResponse, error)
 
 	// ListEndpointsWithResponse List the endpoints
+	//
+	// By name, and without their secrets.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4792,7 +4875,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /v1/endpoints/{name} (the `DeleteEndpoint` operationId).
-	DeleteEndpointWithResponse(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*DeleteEndpointResponse, error)
+	DeleteEndpointWithResponse(ctx context.Context, name EndpointNameInPath, reqEditors ...RequestEditorFn) (*DeleteEndpointResponse, error)
 
 	// GetEndpointWithResponse Read an endpoint
 	//
@@ -4801,7 +4884,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/endpoints/{name} (the `GetEndpoint` operationId).
-	GetEndpointWithResponse(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*GetEndpointResponse, error)
+	GetEndpointWithResponse(ctx context.Context, name EndpointNameInPath, reqEditors ...RequestEditorFn) (*GetEndpointResponse, error)
 
 	// PutEndpointWithBodyWithResponse Create or change an endpoint
 	//
@@ -4815,7 +4898,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
-	PutEndpointWithBodyWithResponse(ctx context.Context, name EndpointName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutEndpointResponse, error)
+	PutEndpointWithBodyWithResponse(ctx context.Context, name EndpointNameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutEndpointResponse, error)
 
 	// PutEndpointWithResponse Create or change an endpoint
 	//
@@ -4829,7 +4912,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
-	PutEndpointWithResponse(ctx context.Context, name EndpointName, body PutEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*PutEndpointResponse, error)
+	PutEndpointWithResponse(ctx context.Context, name EndpointNameInPath, body PutEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*PutEndpointResponse, error)
 
 	// RotateEndpointWithResponse Make a new secret
 	//
@@ -4841,7 +4924,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/endpoints/{name}/rotate (the `RotateEndpoint` operationId).
-	RotateEndpointWithResponse(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*RotateEndpointResponse, error)
+	RotateEndpointWithResponse(ctx context.Context, name EndpointNameInPath, reqEditors ...RequestEditorFn) (*RotateEndpointResponse, error)
 
 	// GetPresenceWithResponse Has a subject an active workflow of a type
 	//
@@ -4880,6 +4963,8 @@ type ClientWithResponsesInterface interface {
 	ListStepExecutionsWithResponse(ctx context.Context, params *ListStepExecutionsParams, reqEditors ...RequestEditorFn) (*ListStepExecutionsResponse, error)
 
 	// GetStepExecutionWithResponse Read a step execution with its attempts
+	//
+	// One scheduled run of a step, with each attempt that was made of it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4927,6 +5012,8 @@ type ClientWithResponsesInterface interface {
 	DeleteSubjectWithResponse(ctx context.Context, params *DeleteSubjectParams, reqEditors ...RequestEditorFn) (*DeleteSubjectResponse, error)
 
 	// GetSubjectWithResponse Read the attributes of a subject
+	//
+	// As they were set last; a subject that nobody has set any for is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5063,6 +5150,8 @@ type ClientWithResponsesInterface interface {
 	BulkWorkflowsWithResponse(ctx context.Context, body BulkWorkflowsJSONRequestBody, reqEditors ...RequestEditorFn) (*BulkWorkflowsResponse, error)
 
 	// GetWorkflowWithResponse Read a workflow
+	//
+	// Its state, its data, and the step execution it is at.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6086,6 +6175,8 @@ func (r ListWorkflowStepExecutionsResponse) StatusCode() int {
 
 // ListDefinitionsWithResponse List the newest version of every definition
 //
+// Newest first, and without their content.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/definitions (the `ListDefinitions` operationId).
@@ -6148,6 +6239,8 @@ func (c *ClientWithResponses) PutDefinitionWithResponse(ctx context.Context, pTy
 
 // ListDefinitionVersionsWithResponse List the versions of a definition
 //
+// Newest first, and without their content.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/definitions/{type}/versions (the `ListDefinitionVersions` operationId).
@@ -6160,6 +6253,8 @@ func (c *ClientWithResponses) ListDefinitionVersionsWithResponse(ctx context.Con
 }
 
 // ListEndpointsWithResponse List the endpoints
+//
+// By name, and without their secrets.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6179,7 +6274,7 @@ func (c *ClientWithResponses) ListEndpointsWithResponse(ctx context.Context, par
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with DELETE /v1/endpoints/{name} (the `DeleteEndpoint` operationId).
-func (c *ClientWithResponses) DeleteEndpointWithResponse(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*DeleteEndpointResponse, error) {
+func (c *ClientWithResponses) DeleteEndpointWithResponse(ctx context.Context, name EndpointNameInPath, reqEditors ...RequestEditorFn) (*DeleteEndpointResponse, error) {
 	rsp, err := c.DeleteEndpoint(ctx, name, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -6194,7 +6289,7 @@ func (c *ClientWithResponses) DeleteEndpointWithResponse(ctx context.Context, na
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/endpoints/{name} (the `GetEndpoint` operationId).
-func (c *ClientWithResponses) GetEndpointWithResponse(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*GetEndpointResponse, error) {
+func (c *ClientWithResponses) GetEndpointWithResponse(ctx context.Context, name EndpointNameInPath, reqEditors ...RequestEditorFn) (*GetEndpointResponse, error) {
 	rsp, err := c.GetEndpoint(ctx, name, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -6214,7 +6309,7 @@ func (c *ClientWithResponses) GetEndpointWithResponse(ctx context.Context, name 
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
-func (c *ClientWithResponses) PutEndpointWithBodyWithResponse(ctx context.Context, name EndpointName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutEndpointResponse, error) {
+func (c *ClientWithResponses) PutEndpointWithBodyWithResponse(ctx context.Context, name EndpointNameInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutEndpointResponse, error) {
 	rsp, err := c.PutEndpointWithBody(ctx, name, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -6234,7 +6329,7 @@ func (c *ClientWithResponses) PutEndpointWithBodyWithResponse(ctx context.Contex
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /v1/endpoints/{name} (the `PutEndpoint` operationId).
-func (c *ClientWithResponses) PutEndpointWithResponse(ctx context.Context, name EndpointName, body PutEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*PutEndpointResponse, error) {
+func (c *ClientWithResponses) PutEndpointWithResponse(ctx context.Context, name EndpointNameInPath, body PutEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*PutEndpointResponse, error) {
 	rsp, err := c.PutEndpoint(ctx, name, body, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -6252,7 +6347,7 @@ func (c *ClientWithResponses) PutEndpointWithResponse(ctx context.Context, name 
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/endpoints/{name}/rotate (the `RotateEndpoint` operationId).
-func (c *ClientWithResponses) RotateEndpointWithResponse(ctx context.Context, name EndpointName, reqEditors ...RequestEditorFn) (*RotateEndpointResponse, error) {
+func (c *ClientWithResponses) RotateEndpointWithResponse(ctx context.Context, name EndpointNameInPath, reqEditors ...RequestEditorFn) (*RotateEndpointResponse, error) {
 	rsp, err := c.RotateEndpoint(ctx, name, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -6321,6 +6416,8 @@ func (c *ClientWithResponses) ListStepExecutionsWithResponse(ctx context.Context
 }
 
 // GetStepExecutionWithResponse Read a step execution with its attempts
+//
+// One scheduled run of a step, with each attempt that was made of it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6392,6 +6489,8 @@ func (c *ClientWithResponses) DeleteSubjectWithResponse(ctx context.Context, par
 }
 
 // GetSubjectWithResponse Read the attributes of a subject
+//
+// As they were set last; a subject that nobody has set any for is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6588,6 +6687,8 @@ func (c *ClientWithResponses) BulkWorkflowsWithResponse(ctx context.Context, bod
 }
 
 // GetWorkflowWithResponse Read a workflow
+//
+// Its state, its data, and the step execution it is at.
 //
 // Returns a wrapper object for the known response body format(s).
 //

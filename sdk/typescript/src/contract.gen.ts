@@ -11,7 +11,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the newest version of every definition */
+        /**
+         * List the newest version of every definition
+         * @description Newest first, and without their content.
+         */
         get: operations["listDefinitions"];
         put?: never;
         post?: never;
@@ -66,7 +69,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** List the versions of a definition */
+        /**
+         * List the versions of a definition
+         * @description Newest first, and without their content.
+         */
         get: operations["listDefinitionVersions"];
         put?: never;
         post?: never;
@@ -176,7 +182,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Read a workflow */
+        /**
+         * Read a workflow
+         * @description Its state, its data, and the step execution it is at.
+         */
         get: operations["getWorkflow"];
         put?: never;
         post?: never;
@@ -496,7 +505,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Read a step execution with its attempts */
+        /**
+         * Read a step execution with its attempts
+         * @description One scheduled run of a step, with each attempt that was made of it.
+         */
         get: operations["getStepExecution"];
         put?: never;
         post?: never;
@@ -544,7 +556,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the endpoints */
+        /**
+         * List the endpoints
+         * @description By name, and without their secrets.
+         */
         get: operations["listEndpoints"];
         put?: never;
         post?: never;
@@ -563,7 +578,7 @@ export interface paths {
                  * @description Name of the endpoint.
                  * @example app
                  */
-                name: components["parameters"]["EndpointName"];
+                name: components["parameters"]["EndpointNameInPath"];
             };
             cookie?: never;
         };
@@ -602,7 +617,7 @@ export interface paths {
                  * @description Name of the endpoint.
                  * @example app
                  */
-                name: components["parameters"]["EndpointName"];
+                name: components["parameters"]["EndpointNameInPath"];
             };
             cookie?: never;
         };
@@ -629,18 +644,21 @@ export interface paths {
                  * @description Type of the subject, compared exactly.
                  * @example User
                  */
-                type: components["parameters"]["SubjectType"];
+                type: components["parameters"]["SubjectTypeInQuery"];
                 /**
                  * @description Id of the subject, compared exactly.
                  * @example 42
                  */
-                id: components["parameters"]["SubjectId"];
+                id: components["parameters"]["SubjectIdInQuery"];
             };
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Read the attributes of a subject */
+        /**
+         * Read the attributes of a subject
+         * @description As they were set last; a subject that nobody has set any for is 404.
+         */
         get: operations["getSubject"];
         /**
          * Set the attributes of a subject
@@ -693,7 +711,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Is the process alive */
+        /**
+         * Is the process alive
+         * @description Answers as long as the process does, whatever its database does.
+         */
         get: operations["getHealth"];
         put?: never;
         post?: never;
@@ -730,7 +751,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read metrics for Prometheus */
+        /**
+         * Read metrics for Prometheus
+         * @description The metrics of this one server.
+         */
         get: operations["getMetrics"];
         put?: never;
         post?: never;
@@ -747,7 +771,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read this document */
+        /**
+         * Read this document
+         * @description The contract of the server that answers.
+         */
         get: operations["getContract"];
         put?: never;
         post?: never;
@@ -988,10 +1015,12 @@ export interface components {
             };
             /** @description Cancels the workflow if it, or any of them, is true before a step. */
             cancel_if?: components["schemas"]["Condition"] | components["schemas"]["Condition"][];
-            hooks?: {
-                before_step_starts?: components["schemas"]["Webhook"];
-            };
+            hooks?: components["schemas"]["Hooks"];
             steps?: components["schemas"]["DefinitionStep"][];
+        };
+        /** @description What is called besides the steps. */
+        Hooks: {
+            before_step_starts?: components["schemas"]["Webhook"];
         };
         DefinitionStep: {
             name?: components["schemas"]["Name"];
@@ -1023,15 +1052,24 @@ export interface components {
             max_in_flight?: number;
         };
         /** @description `true`, `false`, a CEL expression, or the name of a condition of this definition. */
-        Condition: boolean | string | {
+        Condition: boolean | string | components["schemas"]["NamedCondition"];
+        /** @description A condition of this definition, by its name. */
+        NamedCondition: {
             condition: string;
         };
         /** @description What happens when a step has failed for good. */
-        OnException: ("pause" | "cancel" | "skip" | "reattempt") | {
-            /** @enum {string} */
-            action: "pause" | "cancel" | "skip" | "reattempt";
+        OnException: components["schemas"]["OnExceptionAction"] | components["schemas"]["OnExceptionRule"];
+        /** @enum {string} */
+        OnExceptionAction: "pause" | "cancel" | "skip" | "reattempt";
+        /** @description An action with its settings; all but the action are for `reattempt`. */
+        OnExceptionRule: {
+            action: components["schemas"]["OnExceptionAction"];
+            /** @description How many times in a row; 25 if absent. */
             max_reattempts?: number;
-            /** @enum {string} */
+            /**
+             * @description What happens after them; `pause` if absent.
+             * @enum {string}
+             */
             then?: "pause" | "cancel" | "skip";
             wait?: components["schemas"]["Duration"];
         };
@@ -1081,7 +1119,11 @@ export interface components {
             priority: number;
         };
         /** @description A condition as in the definition; null for none. */
-        ResolvedCondition: boolean | string | Record<string, never> | null;
+        ResolvedCondition: boolean | string | components["schemas"]["ResolvedNamedCondition"] | null;
+        ResolvedNamedCondition: {
+            /** @description Name of a condition of the definition. */
+            condition: string;
+        };
         ResolvedWebhook: {
             url: string | null;
             endpoint: string | null;
@@ -1347,13 +1389,7 @@ export interface components {
             /** @description What is wrong here, for people. */
             detail: string;
             /** @description Every fault of the request. */
-            errors?: {
-                /** @description JSON pointer into the body, "#/subject/id". */
-                pointer?: string;
-                /** @description Or the name of a parameter or header. */
-                parameter?: string;
-                detail: string;
-            }[];
+            errors?: components["schemas"]["Fault"][];
             /** @description The state the workflow is in. */
             state?: string;
             /**
@@ -1367,9 +1403,17 @@ export interface components {
              */
             step_execution_id?: string;
         };
+        /** @description One thing that is wrong with a request, and where. */
+        Fault: {
+            /** @description JSON pointer into the body, "#/subject/id". */
+            pointer?: string;
+            /** @description Or the name of a parameter or header. */
+            parameter?: string;
+            detail: string;
+        };
         StepDelivery: {
-            /** @description `step.perform`. */
-            type: string;
+            /** @enum {string} */
+            type: "step.perform";
             /**
              * Format: date-time
              * @description When this attempt was made.
@@ -1378,8 +1422,8 @@ export interface components {
             data: components["schemas"]["DeliveryData"];
         };
         HookDelivery: {
-            /** @description `hook.before_step_starts`. */
-            type: string;
+            /** @enum {string} */
+            type: "hook.before_step_starts";
             /**
              * Format: date-time
              * @description When this attempt was made.
@@ -1389,28 +1433,30 @@ export interface components {
         };
         DeliveryData: {
             callback?: components["schemas"]["Callback"];
-            workflow: {
-                /** Format: uuid */
-                id: string;
-                type: string;
-                definition_version: number;
-                subject: components["schemas"]["Subject"];
-                data: components["schemas"]["JsonObject"];
-                /** Format: date-time */
-                created_at: string;
-            };
-            step_execution: {
-                /** Format: uuid */
-                id: string;
-                step_name: string;
-                params: components["schemas"]["JsonObject"];
-                /** @description From 1. */
-                attempt: number;
-                /** Format: date-time */
-                scheduled_for: string;
-                /** @description Why the attempt before failed; null for the first. */
-                previous_error: components["schemas"]["StepError"] | null;
-            };
+            workflow: components["schemas"]["DeliveredWorkflow"];
+            step_execution: components["schemas"]["DeliveredStepExecution"];
+        };
+        DeliveredWorkflow: {
+            /** Format: uuid */
+            id: string;
+            type: string;
+            definition_version: number;
+            subject: components["schemas"]["Subject"];
+            data: components["schemas"]["JsonObject"];
+            /** Format: date-time */
+            created_at: string;
+        };
+        DeliveredStepExecution: {
+            /** Format: uuid */
+            id: string;
+            step_name: string;
+            params: components["schemas"]["JsonObject"];
+            /** @description From 1. */
+            attempt: number;
+            /** Format: date-time */
+            scheduled_for: string;
+            /** @description Why the attempt before failed; null for the first. */
+            previous_error: components["schemas"]["StepError"] | null;
         };
         /** @description Where a late answer goes. Only in the delivery of a step with `callback_timeout`, never for the hook. */
         Callback: {
@@ -1790,17 +1836,17 @@ export interface components {
          * @description Name of the endpoint.
          * @example app
          */
-        EndpointName: components["schemas"]["EndpointName"];
+        EndpointNameInPath: components["schemas"]["EndpointName"];
         /**
          * @description Type of the subject, compared exactly.
          * @example User
          */
-        SubjectType: components["schemas"]["SubjectType"];
+        SubjectTypeInQuery: components["schemas"]["SubjectType"];
         /**
          * @description Id of the subject, compared exactly.
          * @example 42
          */
-        SubjectId: components["schemas"]["SubjectId"];
+        SubjectIdInQuery: components["schemas"]["SubjectId"];
         /**
          * @description Items per page; 50 if absent.
          * @example 50
@@ -1925,16 +1971,21 @@ export type PutEndpoint = components['schemas']['PutEndpoint'];
 export type PutSubject = components['schemas']['PutSubject'];
 export type PresenceQuery = components['schemas']['PresenceQuery'];
 export type Definition = components['schemas']['Definition'];
+export type Hooks = components['schemas']['Hooks'];
 export type DefinitionStep = components['schemas']['DefinitionStep'];
 export type Webhook = components['schemas']['Webhook'];
 export type Condition = components['schemas']['Condition'];
+export type NamedCondition = components['schemas']['NamedCondition'];
 export type OnException = components['schemas']['OnException'];
+export type OnExceptionAction = components['schemas']['OnExceptionAction'];
+export type OnExceptionRule = components['schemas']['OnExceptionRule'];
 export type Retry = components['schemas']['Retry'];
 export type DefinitionList = components['schemas']['DefinitionList'];
 export type DefinitionSummary = components['schemas']['DefinitionSummary'];
 export type RegisteredDefinition = components['schemas']['RegisteredDefinition'];
 export type ResolvedStep = components['schemas']['ResolvedStep'];
 export type ResolvedCondition = components['schemas']['ResolvedCondition'];
+export type ResolvedNamedCondition = components['schemas']['ResolvedNamedCondition'];
 export type ResolvedWebhook = components['schemas']['ResolvedWebhook'];
 export type ResolvedOnException = components['schemas']['ResolvedOnException'];
 export type ResolvedRetry = components['schemas']['ResolvedRetry'];
@@ -1961,9 +2012,12 @@ export type PresenceList = components['schemas']['PresenceList'];
 export type Presence = components['schemas']['Presence'];
 export type Health = components['schemas']['Health'];
 export type Problem = components['schemas']['Problem'];
+export type Fault = components['schemas']['Fault'];
 export type StepDelivery = components['schemas']['StepDelivery'];
 export type HookDelivery = components['schemas']['HookDelivery'];
 export type DeliveryData = components['schemas']['DeliveryData'];
+export type DeliveredWorkflow = components['schemas']['DeliveredWorkflow'];
+export type DeliveredStepExecution = components['schemas']['DeliveredStepExecution'];
 export type Callback = components['schemas']['Callback'];
 export type Answer = components['schemas']['Answer'];
 export type AnswerNext = components['schemas']['AnswerNext'];
@@ -1988,9 +2042,9 @@ export type ParameterDefinitionType = components['parameters']['DefinitionType']
 export type ParameterDefinitionVersion = components['parameters']['DefinitionVersion'];
 export type ParameterWorkflowId = components['parameters']['WorkflowId'];
 export type ParameterStepExecutionId = components['parameters']['StepExecutionId'];
-export type ParameterEndpointName = components['parameters']['EndpointName'];
-export type ParameterSubjectType = components['parameters']['SubjectType'];
-export type ParameterSubjectId = components['parameters']['SubjectId'];
+export type ParameterEndpointNameInPath = components['parameters']['EndpointNameInPath'];
+export type ParameterSubjectTypeInQuery = components['parameters']['SubjectTypeInQuery'];
+export type ParameterSubjectIdInQuery = components['parameters']['SubjectIdInQuery'];
 export type ParameterLimit = components['parameters']['Limit'];
 export type ParameterCursor = components['parameters']['Cursor'];
 export type ParameterIdempotencyKey = components['parameters']['IdempotencyKey'];
@@ -3040,7 +3094,7 @@ export interface operations {
                  * @description Name of the endpoint.
                  * @example app
                  */
-                name: components["parameters"]["EndpointName"];
+                name: components["parameters"]["EndpointNameInPath"];
             };
             cookie?: never;
         };
@@ -3072,7 +3126,7 @@ export interface operations {
                  * @description Name of the endpoint.
                  * @example app
                  */
-                name: components["parameters"]["EndpointName"];
+                name: components["parameters"]["EndpointNameInPath"];
             };
             cookie?: never;
         };
@@ -3130,7 +3184,7 @@ export interface operations {
                  * @description Name of the endpoint.
                  * @example app
                  */
-                name: components["parameters"]["EndpointName"];
+                name: components["parameters"]["EndpointNameInPath"];
             };
             cookie?: never;
         };
@@ -3161,7 +3215,7 @@ export interface operations {
                  * @description Name of the endpoint.
                  * @example app
                  */
-                name: components["parameters"]["EndpointName"];
+                name: components["parameters"]["EndpointNameInPath"];
             };
             cookie?: never;
         };
@@ -3194,12 +3248,12 @@ export interface operations {
                  * @description Type of the subject, compared exactly.
                  * @example User
                  */
-                type: components["parameters"]["SubjectType"];
+                type: components["parameters"]["SubjectTypeInQuery"];
                 /**
                  * @description Id of the subject, compared exactly.
                  * @example 42
                  */
-                id: components["parameters"]["SubjectId"];
+                id: components["parameters"]["SubjectIdInQuery"];
             };
             header?: never;
             path?: never;
@@ -3231,12 +3285,12 @@ export interface operations {
                  * @description Type of the subject, compared exactly.
                  * @example User
                  */
-                type: components["parameters"]["SubjectType"];
+                type: components["parameters"]["SubjectTypeInQuery"];
                 /**
                  * @description Id of the subject, compared exactly.
                  * @example 42
                  */
-                id: components["parameters"]["SubjectId"];
+                id: components["parameters"]["SubjectIdInQuery"];
             };
             header?: never;
             path?: never;
@@ -3291,12 +3345,12 @@ export interface operations {
                  * @description Type of the subject, compared exactly.
                  * @example User
                  */
-                type: components["parameters"]["SubjectType"];
+                type: components["parameters"]["SubjectTypeInQuery"];
                 /**
                  * @description Id of the subject, compared exactly.
                  * @example 42
                  */
-                id: components["parameters"]["SubjectId"];
+                id: components["parameters"]["SubjectIdInQuery"];
             };
             header?: never;
             path?: never;

@@ -4,6 +4,12 @@ import createFetchClient, { type Client as FetchClient, type ClientOptions } fro
 import type { HookDelivery, paths, Problem, StepDelivery } from "./contract.gen.js";
 
 export type * from "./contract.gen.js";
+/** @deprecated Former names of these parameters; the values are `EndpointName`, `SubjectType` and `SubjectId`. */
+export type {
+  ParameterEndpointNameInPath as ParameterEndpointName,
+  ParameterSubjectIdInQuery as ParameterSubjectId,
+  ParameterSubjectTypeInQuery as ParameterSubjectType,
+} from "./contract.gen.js";
 
 export type Client = FetchClient<paths>;
 

@@ -14,9 +14,10 @@ import (
 const (
 	readWithin  = 15 * time.Second
 	writeWithin = 30 * time.Second // of a transaction, with its waits for locks
+	leaseWithin = 2 * time.Second  // of the way to the lease's own connection, see leasePool
 )
 
-type limits struct{ read, write time.Duration }
+type limits struct{ read, write, lease time.Duration }
 
 // dialer connects to servers. On a connection that is silent it asks whether the other end is still there, and finds out
 // within half a minute.

@@ -27,7 +27,7 @@ func eachSilent(t *testing.T, test func(t *testing.T, direct, s *Store, p *netfa
 		}
 		p := netfault.Start(t, u.Host)
 		u.Host = p.Addr
-		s, err := Open(context.Background(), Config{URL: u.String(), limits: limits{read: 200 * time.Millisecond, write: 300 * time.Millisecond}})
+		s, err := Open(context.Background(), Config{URL: u.String(), limits: limits{read: 200 * time.Millisecond, write: 300 * time.Millisecond, lease: 100 * time.Millisecond}})
 		if err != nil {
 			t.Fatal(err)
 		}

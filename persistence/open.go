@@ -34,7 +34,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		cfg.Logger = slog.Default()
 	}
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
-	cfg.limits = cmp.Or(cfg.limits, limits{readWithin, writeWithin})
+	cfg.limits = cmp.Or(cfg.limits, limits{readWithin, writeWithin, leaseWithin})
 	d, err := dialectOf(cfg.URL, cfg.limits)
 	if err != nil {
 		return nil, err

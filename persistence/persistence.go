@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -37,12 +38,13 @@ type Store struct {
 	dialect dialect
 	db      *bun.DB // writes, and reads where the database has no pool of its own for them
 	read    *bun.DB // reads outside of write transactions
-	lease   *bun.DB // the server lease: one connection, so that a heartbeat never waits for the main pool
+	lease   *bun.DB // the server lease: one connection, so that a heartbeat never waits for the main pool; see leasePool
 	limits  limits
 	sealer  *sealer
 	now     func() time.Time
 	log     *slog.Logger
 
+	shared   atomic.Int64 // until when the lease makes do with the main pool, in Unix nanoseconds
 	expected expectation
 	batches  sync.Mutex // SQLite: held by the one CreateBatch that is at work
 }

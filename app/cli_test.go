@@ -13,6 +13,12 @@ import (
 // command runs the program with an environment of its own and gives its exit code and what it printed.
 func command(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
+	return commandIn(t, nil, args...)
+}
+
+// commandIn is command with more in the environment.
+func commandIn(t *testing.T, env []string, args ...string) (code int, out, errs string) {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
@@ -20,7 +26,7 @@ func command(t *testing.T, args ...string) (code int, out, errs string) {
 	var stdout, stderr strings.Builder
 	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = t.TempDir(), &stdout, &stderr
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)

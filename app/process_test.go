@@ -52,11 +52,12 @@ func TestMain(m *testing.M) {
 // process is a server in a process of its own.
 type process struct {
 	client
+	log   *testLog
 	cmd   *exec.Cmd
 	ended chan error
 }
 
-func startProcess(t *testing.T, s app.Settings) *process {
+func startProcess(t *testing.T, s app.Settings, env ...string) *process {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -68,6 +69,7 @@ func startProcess(t *testing.T, s app.Settings) *process {
 		"PATH=" + os.Getenv("PATH"), "GENEVADRIVE_ADDR=" + s.Addr, "GENEVADRIVE_DATABASE_URL=" + s.DatabaseURL,
 		"GENEVADRIVE_REDIS_URL=" + s.RedisURL, "GENEVADRIVE_WEBHOOK_SECRETS=" + s.WebhookSecrets,
 	}
+	cmd.Env = append(cmd.Env, env...)
 	log := &testLog{}
 	t.Cleanup(func() { log.showIfFailed(t) })
 	reader, writer := io.Pipe()
@@ -75,7 +77,7 @@ func startProcess(t *testing.T, s app.Settings) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: cmd, ended: make(chan error, 1)}
+	p := &process{log: log, cmd: cmd, ended: make(chan error, 1)}
 	go func() {
 		p.ended <- cmd.Wait()
 		_ = writer.Close()

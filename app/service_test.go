@@ -238,6 +238,12 @@ func (l *testLog) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
+func (l *testLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func (l *testLog) showIfFailed(t *testing.T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -72,7 +72,8 @@ type dialect struct {
 func postgres(databaseURL string) (dialect, error) {
 	cfg, err := pgx.ParseConfig(databaseURL)
 	if err != nil {
-		return dialect{}, errors.New("the database URL is not one of PostgreSQL: use postgres://user:password@host:port/database?sslmode=…")
+		return dialect{}, fmt.Errorf("the database URL is not one of PostgreSQL%s: use postgres://user:password@host:port/database?sslmode=…",
+			optionAtFault(databaseURL, err))
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	cfg.ConnectTimeout = connectTimeout
@@ -128,6 +129,15 @@ func postgres(databaseURL string) (dialect, error) {
 	}, nil
 }
 
+// optionAtFault is what the driver has against a URL that is one otherwise. Of another one it might tell the password.
+func optionAtFault(databaseURL string, err error) string {
+	cause := errors.Unwrap(err)
+	if _, malformed := url.Parse(databaseURL); malformed != nil || cause == nil {
+		return ""
+	}
+	return " (" + cause.Error() + ")"
+}
+
 // writable keeps connections to servers that take no writes, such as the standby that a failover leaves behind, from being
 // made, unless the URL says which ones it wants, and from being used again. On MySQL see RejectReadOnly.
 func writable(cfg *pgx.ConnConfig, databaseURL string) {
@@ -151,6 +161,9 @@ func mariadb(databaseURL string, within limits) (dialect, error) {
 	cfg.Net, cfg.Addr, cfg.DBName = "tcp", u.Host, strings.Trim(u.Path, "/")
 	if u.Port() == "" {
 		cfg.Addr += ":3306"
+	}
+	if cfg.TLS != nil && !cfg.TLS.InsecureSkipVerify {
+		cfg.TLS.ServerName = u.Hostname() // the driver has put that of the empty address there
 	}
 	cfg.User = u.User.Username()
 	cfg.Passwd, _ = u.User.Password()

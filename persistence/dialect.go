@@ -63,9 +63,10 @@ type dialect struct {
 	counted        bool   // a guarded update fails by itself when it misses its rows; rows come as arrays
 	narrows        bool   // an update names what its rows need, see narrow
 	text           texts
+	sessions       sessions // of PostgreSQL
 
 	tableExists   string // with the name of a table: one row if it is there
-	migrationLock string // waits for and takes the lock on the schema, for the session
+	migrationLock string // waits for and takes the lock on the schema, as long as the connection is open
 }
 
 // postgres takes Bun's queries in the simple protocol: with its arguments inlined, each would be prepared anew.
@@ -75,12 +76,15 @@ func postgres(databaseURL string) (dialect, error) {
 		return dialect{}, fmt.Errorf("the database URL is not one of PostgreSQL%s: use postgres://user:password@host:port/database?sslmode=…",
 			optionAtFault(databaseURL, err))
 	}
+	asked := sessions{user: cfg.User, settings: map[string]string{},
+		lent: cfg.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol || cfg.DefaultQueryExecMode == pgx.QueryExecModeExec}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	cfg.ConnectTimeout = connectTimeout
 	cfg.DialFunc = dialer.DialContext
 	writable(cfg, databaseURL)
 	for name, value := range map[string]string{
 		"application_name":                    "genevadrive",
+		"client_encoding":                     "UTF8", // a database in another encoding, or a role, may have another default
 		"TimeZone":                            "UTC",
 		"default_transaction_isolation":       "read committed",
 		"lock_timeout":                        strconv.FormatInt(lockWait.Milliseconds(), 10),
@@ -93,7 +97,7 @@ func postgres(databaseURL string) (dialect, error) {
 		"jit":             "off",
 	} {
 		if _, given := cfg.RuntimeParams[name]; !given {
-			cfg.RuntimeParams[name] = value
+			cfg.RuntimeParams[name], asked.settings[name] = value, value
 		}
 	}
 	connector := stdlib.GetConnector(*cfg)
@@ -123,9 +127,12 @@ func postgres(databaseURL string) (dialect, error) {
 		open:         listedOpen,
 		forShare:     "FOR KEY SHARE",
 		counted:      true,
+		sessions:     asked,
 
-		tableExists:   "SELECT 1 WHERE to_regclass(?) IS NOT NULL",
-		migrationLock: "SELECT set_config('lock_timeout', '0', false), pg_advisory_lock(7161512880194112)",
+		tableExists: "SELECT 1 WHERE to_regclass(?) IS NOT NULL",
+		// For a transaction, which has the session to itself behind any pooler, and which the close of the connection ends.
+		migrationLock: "BEGIN; SELECT set_config('lock_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true), " +
+			"pg_advisory_xact_lock(7161512880194112)",
 	}, nil
 }
 

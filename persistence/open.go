@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -47,6 +48,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		}
 	}
 	d.text = d.texts()
+	if d.sessions.lent {
+		d.text.fixed = nil
+	}
 	sealer, err := newSealer(cfg.SealingKey)
 	if err != nil {
 		return nil, err
@@ -95,6 +99,9 @@ func (s *Store) openServer(ctx context.Context, maxConns int) error {
 	s.db = bun.NewDB(pool, s.dialect.bun)
 	s.read = s.db
 	s.lease = bun.NewDB(lease, s.dialect.bun)
+	if err := s.checkSessions(ctx); err != nil {
+		return errors.Join(err, s.Close())
+	}
 	return nil
 }
 

@@ -19,8 +19,8 @@ const plannedAt = "genevadrive.planned_at"
 
 // pipeline is a transaction of PostgreSQL in two round trips: BEGIN travels with the first query, COMMIT with
 // the last statements. That the server commits only if each statement affected its rows is therefore part of
-// the statements' text (see updateOne). The fixed texts of the write path are prepared once for a connection;
-// Bun's share the connection in the simple protocol.
+// the statements' text (see updateOne). The fixed texts of the write path are prepared once for a connection,
+// unless its session is lent; Bun's share the connection in the simple protocol.
 type pipeline struct {
 	conn  *pgx.Conn
 	fixed map[string]bool
@@ -106,7 +106,7 @@ func (t *pipeline) send(ctx context.Context, statements []statement, commit bool
 	begin := !t.begun
 	t.begun = true
 	p := t.conn.PgConn().StartPipeline(ctx)
-	replan := begin && t.plansAreOld()
+	replan := begin && t.fixed != nil && t.plansAreOld()
 	if replan {
 		p.SendQueryParams("DISCARD PLANS", nil, nil, nil, nil)
 	}

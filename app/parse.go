@@ -93,9 +93,9 @@ func (f *faults) databaseURL(text string) string {
 func (f *faults) redisURL(text string) string {
 	switch scheme, _, _ := strings.Cut(text, "://"); {
 	case text == "":
-	case scheme == "redis", scheme == "rediss", scheme == "redis-sentinel", scheme == "unix":
+	case scheme == "redis", scheme == "rediss", scheme == "redis-sentinel", scheme == "rediss-sentinel", scheme == "unix":
 	default: // not shown: it may hold a password
-		f.add("GENEVADRIVE_REDIS_URL", "", "it begins with no scheme that is known; write redis://host:6379/0, rediss://… for TLS, or redis-sentinel://host1:26379,host2:26379?master=mymaster")
+		f.add("GENEVADRIVE_REDIS_URL", "", "it begins with no scheme that is known; write redis://host:6379/0, rediss://… for TLS, or redis-sentinel://host1:26379,host2:26379?master=mymaster, with TLS rediss-sentinel://…")
 	}
 	return text
 }

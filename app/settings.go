@@ -18,7 +18,7 @@ type Settings struct {
 	OpsAddr          string `env:"GENEVADRIVE_OPS_ADDR" placeholder:"HOST:PORT" help:"A second address for metrics and pprof, without a key. Empty: none."`
 	PublicURL        string `env:"GENEVADRIVE_PUBLIC_URL" placeholder:"URL" help:"Where receivers reach the API with late answers. Empty: its address, on loopback only; elsewhere no step can have a callback_timeout then."`
 	DatabaseURL      string `env:"GENEVADRIVE_DATABASE_URL" default:"sqlite:genevadrive.db" placeholder:"URL" help:"sqlite:FILE, postgres://… or mysql://… (MariaDB too) (default ${default})."`
-	RedisURL         string `env:"GENEVADRIVE_REDIS_URL" placeholder:"URL" help:"redis://…, rediss://… or redis-sentinel://…. Empty: timers inside this one process."`
+	RedisURL         string `env:"GENEVADRIVE_REDIS_URL" placeholder:"URL" help:"redis://…, rediss://…, redis-sentinel://… or rediss-sentinel://…. Empty: timers inside this one process."`
 	Role             string `env:"GENEVADRIVE_ROLE" default:"all" placeholder:"all|api|worker" help:"What this server does. Roles other than all need Redis (default ${default})."`
 	Concurrency      string `env:"GENEVADRIVE_CONCURRENCY" default:"128" placeholder:"N" help:"Steps performed at once (default ${default})."`
 	Queues           string `env:"GENEVADRIVE_QUEUES" default:"critical=6,default=3,low=1" placeholder:"NAME=WEIGHT,…" help:"Queues and their shares of the slots under load; default is always there (default ${default})."`

@@ -359,6 +359,7 @@ func TestRedisURLs(t *testing.T) {
 		"TLS":               {url: "rediss://h:1", addr: "h:1", tls: true},
 		"socket":            {url: "unix:///run/redis.sock?db=2", addr: "/run/redis.sock", db: 2},
 		"sentinels":         {url: "redis-sentinel://a:1,b,[::1]:3/2?master=m&username=me&password=pw", master: "m", sentinel: []string{"a:1", "b:26379", "[::1]:3"}, user: "me", password: "pw", db: 2},
+		"sentinels by TLS":  {url: "rediss-sentinel://a:1,b/2?master=m", master: "m", sentinel: []string{"a:1", "b:26379"}, db: 2, tls: true},
 		"no master":         {url: "redis-sentinel://a:1,b:2", err: "names no master"},
 		"scheme":            {url: "http://me:s3cret@h", err: "scheme"},
 		"bad database":      {url: "redis://:s3cret@h/x", err: "database"},
@@ -386,7 +387,7 @@ func TestRedisURLs(t *testing.T) {
 			}
 			o := got.failover
 			if o.MasterName != tt.master || strings.Join(o.SentinelAddrs, " ") != strings.Join(tt.sentinel, " ") ||
-				o.Username != tt.user || o.Password != tt.password || o.DB != tt.db {
+				o.Username != tt.user || o.Password != tt.password || o.DB != tt.db || (o.TLSConfig != nil) != tt.tls {
 				t.Errorf("failover options %+v", o)
 			}
 		})

@@ -29,11 +29,17 @@ type redisTarget struct {
 //
 //	redis-sentinel://[sentinel user:password@]host[:port],host[:port]…[/db]?master=name[&username=&password=]
 //
+// or rediss-sentinel:// where both Sentinel and Redis speak TLS.
+//
 // An error never shows the URL, which may hold a password.
 func parseRedisURL(raw string) (redisTarget, error) {
 	target, err := func() (t redisTarget, err error) {
 		if rest, ok := strings.CutPrefix(raw, "redis-sentinel://"); ok {
-			t.failover, err = parseSentinels(rest)
+			t.failover, err = parseSentinels("redis://", rest)
+		} else if rest, ok := strings.CutPrefix(raw, "rediss-sentinel://"); ok {
+			if t.failover, err = parseSentinels("rediss://", rest); err == nil {
+				t.failover.TLSConfig.ServerName = "" // of each server its own, not that of the first
+			}
 		} else {
 			t.single, err = redis.ParseURL(raw)
 		}
@@ -46,10 +52,10 @@ func parseRedisURL(raw string) (redisTarget, error) {
 		err = bad.Err
 	}
 	return redisTarget{}, fmt.Errorf("the Redis URL is not valid (%s): use redis://[user:password@]host:port[/db], "+
-		"rediss://… for TLS, or redis-sentinel://host:port,host:port[/db]?master=name", strings.TrimPrefix(err.Error(), "redis: "))
+		"rediss://… for TLS, or redis-sentinel://host:port,host:port[/db]?master=name, with TLS rediss-sentinel://…", strings.TrimPrefix(err.Error(), "redis: "))
 }
 
-func parseSentinels(rest string) (*redis.FailoverOptions, error) {
+func parseSentinels(scheme, rest string) (*redis.FailoverOptions, error) {
 	authority, tail := rest, ""
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
 		authority, tail = rest[:i], rest[i:]
@@ -65,7 +71,7 @@ func parseSentinels(rest string) (*redis.FailoverOptions, error) {
 		}
 		addresses = append(addresses, host)
 	}
-	u, err := url.Parse("redis://" + user + addresses[0] + tail)
+	u, err := url.Parse(scheme + user + addresses[0] + tail)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ const sharedFor = 30 * time.Second
 // a pooler before it, that has all the connections it takes keeps back the one that is asked for last, and a server that
 // cannot renew its lease performs nothing.
 func (s *Store) leasePool(ctx context.Context) *bun.DB {
-	if s.lease == s.db || time.Now().UnixNano() < s.shared.Load() {
+	if s.lease == s.db || s.now().UnixNano() < s.shared.Load() {
 		return s.db
 	}
 	err := reach(ctx, s.lease, s.limits.lease)
@@ -38,7 +38,7 @@ func (s *Store) leasePool(ctx context.Context) *bun.DB {
 	if reach(ctx, s.db, s.limits.lease) != nil {
 		return s.lease
 	}
-	if s.shared.Swap(time.Now().Add(sharedFor).UnixNano()) != 0 { // more than the end of an outage
+	if s.shared.Swap(s.now().Add(sharedFor).UnixNano()) != 0 { // more than the end of an outage
 		s.log.Warn("the lease gets no connection of its own and shares the others; the database, and a pooler before it, should take "+
 			"more of them from each server", "connections", s.db.Stats().MaxOpenConnections+1, "error", err)
 	}

@@ -225,6 +225,9 @@ func runExplain(t *testing.T, s *Store, query string, args ...any) plan {
 		}
 		var line []string
 		for i, v := range r.values {
+			if columns[i] == "possible_keys" { // on MySQL and MariaDB; what counts is the key that was chosen
+				continue
+			}
 			if text, ok := v.([]byte); ok {
 				v = string(text)
 			}

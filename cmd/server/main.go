@@ -16,8 +16,10 @@ import (
 var version string
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal shuts down in order, a second one ends the process at once
+	signaled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, shutDown := context.WithCancel(context.Background())
+	// The first signal shuts down in order; once that has begun, a second one ends the process at once.
+	context.AfterFunc(signaled, func() { stop(); shutDown() })
 
 	var commands cli
 	k := kong.Parse(&commands,

@@ -372,7 +372,8 @@ func TestSubjectsInTheWayAreFoundByTheirIndex(t *testing.T) {
 		query, args := s.openOfAlike(subjects)
 		p := explainPlan(t, s, statement{query: query, args: args})
 		text := strings.Join(p, "\n")
-		if !strings.Contains(text, "geneva_drive_workflows_one_active") || s.dialect.counted && !strings.Contains(text, "(subject_id = v.subject_id))") {
+		found := strings.Contains(text, "geneva_drive_workflows_one_active") || s.Dialect() == "mysql" && strings.Contains(text, "geneva_drive_workflows_subject")
+		if !found || s.dialect.counted && !strings.Contains(text, "(subject_id = v.subject_id))") {
 			t.Errorf("the plan is\n%s", text)
 		}
 	})

@@ -25,9 +25,9 @@ func TestAFailoverOfSentinelIsFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	replica := testenv.StartRedis(t, "--replicaof", host+" "+port)
-	info := connect(t, replica.URL)
+	atReplica := connect(t, replica.URL)
 	eventually(t, "replicated", func() bool {
-		return strings.Contains(info.Info(ctx, "replication").Val(), "master_link_status:up")
+		return strings.Contains(atReplica.Info(ctx, "replication").Val(), "master_link_status:up")
 	})
 	watch := testenv.StartSentinel(t, "monitor gd "+host+" "+port+" 1")
 	sentinel := redis.NewSentinelClient(&redis.Options{Addr: address(watch)})
@@ -44,9 +44,10 @@ func TestAFailoverOfSentinelIsFollowed(t *testing.T) {
 	h.runs(now)
 	h.commit(waits)
 	eventually(t, "rung", func() bool { return a.Stats().Rung == 2 })
-	if err := connect(t, master.URL).Do(ctx, "WAIT", 1, 10000).Err(); err != nil {
+	if err := connect(t, master.URL).Set(ctx, "behind the bells", 1, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "replicated, the bells too", func() bool { return atReplica.Exists(ctx, "behind the bells").Val() == 1 })
 
 	if err := master.Kill(); err != nil {
 		t.Fatal(err)

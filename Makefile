@@ -29,7 +29,7 @@ demo: ## Run two workflows, with a skip, a reattempt and a cancel_if, and watch 
 test: bin/testservers ## Run every test on real PostgreSQL, MariaDB, Redis and SQLite (PKG=, TESTFLAGS=)
 	@bin/testservers go test -count=1 -timeout 25m $(TESTFLAGS) $(PKG)
 
-race: bin/testservers ## The same under the race detector, in about half an hour; needs a C compiler
+race: bin/testservers ## The same under the race detector, which takes several times as long; needs a C compiler
 	@CGO_ENABLED=1 bin/testservers go test -race -count=1 -timeout 60m $(TESTFLAGS) $(PKG)
 
 race-short: ## Of that, the packages whose goroutines share most, and of the engine's tests some, on SQLite

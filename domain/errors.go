@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"strings"
 )
 
 // Code is the stable, machine-readable name of a problem. It is the last part of the problem type
@@ -75,7 +76,7 @@ type Error struct {
 func (e *Error) Error() string {
 	s := string(e.Code) + ": " + e.Detail
 	if e.Cause != nil {
-		s += ": " + e.Cause.Error()
+		s = strings.TrimSuffix(s, ".") + ": " + e.Cause.Error()
 	}
 	return s
 }

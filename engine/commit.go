@@ -10,8 +10,7 @@ import (
 )
 
 const (
-	maxBatch      = 128                             // decisions that share one commit
-	maxBatchBytes = persistence.MaxTransactionBytes // of what they write, unless one alone writes more
+	maxBatch      = 128 // decisions that share one commit
 	commitTimeout = 30 * time.Second
 	heldUp        = 100 * time.Millisecond // after which a commit keeps the next one waiting no longer
 
@@ -72,7 +71,7 @@ func (c *committer[O, R]) depart() []*pending[O, R] {
 	if len(c.waiting) == 0 || c.running > 1 {
 		return nil
 	}
-	n := c.fitting()
+	n := persistence.Together(c.waiting, maxBatch, func(p *pending[O, R]) int { return p.size })
 	if c.running == 1 && n < c.crowd && n == len(c.waiting) {
 		return nil
 	}
@@ -80,18 +79,6 @@ func (c *committer[O, R]) depart() []*pending[O, R] {
 	batch := c.waiting[:n:n]
 	c.waiting = c.waiting[n:]
 	return batch
-}
-
-// fitting is how many of those that wait fit one commit: one always does.
-func (c *committer[O, R]) fitting() (n int) {
-	bytes := 0
-	for _, p := range c.waiting[:min(len(c.waiting), maxBatch)] {
-		if bytes += p.size; bytes > maxBatchBytes && n > 0 {
-			break
-		}
-		n++
-	}
-	return n
 }
 
 // next lets what has gathered set out in the place of a commit that is over, or held up.

@@ -138,7 +138,7 @@ func TestACommitThatIsHeldUpKeepsNobodyWaiting(t *testing.T) {
 }
 
 func TestWhatDecisionsWriteTogetherIsBounded(t *testing.T) {
-	const half = maxBatchBytes / 2
+	const half = persistence.MaxTransactionBytes / 2
 	for name, tt := range map[string]struct {
 		sizes   []int // of the ops from 2 on, which wait for 1
 		commits [][]int

@@ -257,23 +257,23 @@ const (
 )
 
 // save commits a settle. While the database is away it keeps the answer and tries again, until the runs of
-// this server are over.
+// this server are over. The log tells of the first try only, lest an outage fill the disk.
 func (e *Engine) save(ctx context.Context, c *claimed, op persistence.Op) persistence.Result {
-	wait := saveRetryMin
+	wait, level := saveRetryMin, slog.LevelWarn
 	for {
 		result := e.commits.do(op)
 		if !errors.Is(result.Err, persistence.ErrUnavailable) {
 			return result
 		}
 		op.Unsure = result.Unsure
-		e.Logger.Warn("the database is away; the answer is kept and saved later",
+		e.Logger.Log(ctx, level, "the database is away; the answer is kept and saved later",
 			"workflow_id", c.workflow.ID, "step_execution_id", c.execution.ID, "error", result.Err)
 		select {
 		case <-ctx.Done():
 			return result
 		case <-time.After(wait):
 		}
-		wait = min(2*wait, saveRetryMax)
+		wait, level = min(2*wait, saveRetryMax), slog.LevelDebug
 	}
 }
 

@@ -28,7 +28,7 @@ func (s *Store) CreateBatch(ctx context.Context, ops []CreateOp) []CreateResult 
 	}
 	var gone error
 	for at, end := 0, 0; at < len(ops); at = end {
-		end = at + createsTogether(ops[at:])
+		end = at + Together(ops[at:], maxCreates, func(op CreateOp) int { return op.Bytes })
 		c := creations{store: s, ops: ops[at:end], results: results[at:end], how: make([]fate, end-at)}
 		if gone == nil {
 			gone = c.run(ctx)
@@ -38,18 +38,6 @@ func (s *Store) CreateBatch(ctx context.Context, ops []CreateOp) []CreateResult 
 	}
 	s.readExisting(ctx, results)
 	return results
-}
-
-// createsTogether is how many of the ops go into the next transaction.
-func createsTogether(ops []CreateOp) (n int) {
-	bytes := 0
-	for _, op := range ops[:min(len(ops), maxCreates)] {
-		if bytes += op.Bytes; bytes > MaxTransactionBytes && n > 0 {
-			break
-		}
-		n++
-	}
-	return n
 }
 
 // CreateTogether makes workflows that have nothing to do with each other, and no keys, in one transaction, and

@@ -379,24 +379,21 @@ func TestSubjectsInTheWayAreFoundByTheirIndex(t *testing.T) {
 	})
 }
 
-func TestCreatesTogetherAreBoundedByTheirData(t *testing.T) {
+func TestTogetherIsBoundedByNumberAndBytes(t *testing.T) {
 	const half = MaxTransactionBytes / 2
 	for name, tt := range map[string]struct {
-		bytes []int
-		want  []int // creates, by transaction
+		bytes []int // of the decisions
+		want  []int // decisions, by transaction
 	}{
 		"without data":        {make([]int, maxCreates+1), []int{maxCreates, 1}},
 		"they just fit":       {[]int{half, half, 0}, []int{3}},
 		"a byte too many":     {[]int{half, half, 1, 0}, []int{2, 2}},
 		"one that never fits": {[]int{1, 3 * half, 1}, []int{1, 1, 1}},
 	} {
-		ops, got := []CreateOp{}, []int{}
-		for _, n := range tt.bytes {
-			ops = append(ops, CreateOp{Bytes: n})
-		}
-		for len(ops) > 0 {
-			n := createsTogether(ops)
-			got, ops = append(got, n), ops[n:]
+		var got []int
+		for rest := tt.bytes; len(rest) > 0; {
+			n := Together(rest, maxCreates, func(bytes int) int { return bytes })
+			got, rest = append(got, n), rest[n:]
 		}
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)

@@ -13,6 +13,19 @@ import (
 // (DESIGN section 4).
 const MaxTransactionBytes = 4 << 20
 
+// Together is how many of the decisions, from the first on and at most as many, fit one transaction by what each brings
+// with it: one always does.
+func Together[T any](decisions []T, most int, bytes func(T) int) (n int) {
+	sum := 0
+	for _, d := range decisions[:min(len(decisions), most)] {
+		if sum += bytes(d); sum > MaxTransactionBytes && n > 0 {
+			break
+		}
+		n++
+	}
+	return n
+}
+
 // maxStatementBytes bounds the values of one statement of several rows. MariaDB refuses a packet of 16 MiB.
 const maxStatementBytes = 1 << 20
 

@@ -173,6 +173,40 @@ func TestWhatWaitsForWorkOutlivesItsErrors(t *testing.T) {
 	}
 }
 
+// TestAnOutageFillsNoLog has the database away for three tries to save one answer.
+func TestAnOutageFillsNoLog(t *testing.T) {
+	var away atomic.Bool
+	e := awayEngine(t, &away, make(heard, 1000))
+	x := oneStep(t, e, nil)
+	c := e.claim(t.Context(), queue.Item{ExecutionID: x.ID, WorkflowID: x.WorkflowID, Queue: x.Queue}, nil)
+	if c == nil {
+		t.Fatal("not claimed")
+	}
+	var levels []slog.Level
+	e.Logger = slog.New(onLevel{told: func(level slog.Level) {
+		levels = append(levels, level)
+		away.Store(len(levels) < 3)
+	}})
+	away.Store(true)
+	e.settle(t.Context(), c, domain.Result{Answer: &domain.Answer{Action: domain.ActionComplete}, Status: 200},
+		func(*domain.Execution) bool { return false })
+	want := []slog.Level{slog.LevelWarn, slog.LevelDebug, slog.LevelDebug, slog.LevelInfo} // the last tells of the attempt
+	if !slices.Equal(levels, want) {
+		t.Errorf("lines of the levels %v, want %v", levels, want)
+	}
+}
+
+// onLevel is a log that only tells the levels.
+type onLevel struct {
+	heard
+	told func(slog.Level)
+}
+
+func (h onLevel) Handle(_ context.Context, r slog.Record) error {
+	h.told(r.Level)
+	return nil
+}
+
 func isOffered(e *Engine, x *domain.Execution) bool { return e.Ready.Expects(x.ID, 0) }
 
 // awayEngine is an engine with a lease, over a store that is away at times.

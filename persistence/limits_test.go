@@ -48,7 +48,7 @@ func soon(t *testing.T, what string, call func() error) error {
 	select {
 	case err := <-ended:
 		return err
-	case <-time.After(time.Minute):
+	case <-time.After(10 * time.Second):
 		t.Fatalf("%s does not end", what)
 		return nil
 	}

@@ -372,8 +372,12 @@ func TestSubjectsInTheWayAreFoundByTheirIndex(t *testing.T) {
 		query, args := s.openOfAlike(subjects)
 		p := explainPlan(t, s, statement{query: query, args: args})
 		text := strings.Join(p, "\n")
-		found := strings.Contains(text, "geneva_drive_workflows_one_active") || s.Dialect() == "mysql" && strings.Contains(text, "geneva_drive_workflows_subject")
-		if !found || s.dialect.counted && !strings.Contains(text, "(subject_id = v.subject_id))") {
+		whole := map[string]string{ // the index is searched for subjects, not for their type alone
+			"postgres": "(subject_id = v.subject_id))",
+			"mysql":    "type=range",
+			"sqlite":   "subject_id=?)",
+		}[s.Dialect()]
+		if !strings.Contains(text, workflowsTable+"_one_active") || !strings.Contains(text, whole) {
 			t.Errorf("the plan is\n%s", text)
 		}
 	})

@@ -51,6 +51,7 @@ type dialect struct {
 	forUpdateE     string // ends a locking read of e
 	skipLocked     string // after forUpdate
 	join           string // workflows first, so that they are locked first
+	byOneActive    string // after w: read by the unique index of open workflows, whatever the statistics say
 	guard          func(column string) string
 	dueColumn      string // of e: when it is due, as the index of due rows has it
 	slotColumn     string // of e: 0 while it is open, else its seq, as the index of a workflow's executions has it
@@ -208,6 +209,7 @@ func mariadb(databaseURL string, within limits) (dialect, error) {
 		forUpdateE:     "FOR UPDATE",
 		skipLocked:     "SKIP LOCKED",
 		join:           "STRAIGHT_JOIN",
+		byOneActive:    " FORCE INDEX (geneva_drive_workflows_one_active)",
 		guard:          func(column string) string { return "CONCAT(" + column + ", '')" }, // as on PostgreSQL
 		dueColumn:      "e.due_at",
 		slotColumn:     "e.slot",

@@ -120,10 +120,11 @@ func (d *dialect) checkExpectedOf(n int) string {
 }
 
 // openOf is the query of the open workflows without allow_multiple of subjects of a type, given how their ids
-// are compared. The unique index answers it.
+// are compared. The unique index answers it: MySQL, asked for many, would else now and then walk through all
+// workflows of the type.
 func (d *dialect) openOf(subjects string) string {
-	return d.bind("SELECT w.type, w.subject_type, w.subject_id, w.id FROM " + workflowsTable + " AS w WHERE w.type = ? AND w.subject_type = ?" +
-		" AND w.subject_id " + subjects + " AND w.state NOT IN ('finished', 'canceled') AND NOT w.allow_multiple")
+	return d.bind("SELECT w.type, w.subject_type, w.subject_id, w.id FROM " + workflowsTable + " AS w" + d.byOneActive +
+		" WHERE w.type = ? AND w.subject_type = ? AND w.subject_id " + subjects + " AND w.state NOT IN ('finished', 'canceled') AND NOT w.allow_multiple")
 }
 
 // openMany is openOf for any subjects on PostgreSQL. It looks each up by itself, since the planner, while its

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -26,6 +27,16 @@ type builds struct {
 }
 
 func newBuilds(dir, old string) *builds { return &builds{dir: dir, wanted: old} }
+
+// all builds what the rows take, before their time begins: the older program has libraries of its own, which may have to
+// be fetched and compiled.
+func (b *builds) all(list []row) error {
+	_, err := b.current()
+	if err == nil && slices.ContainsFunc(list, func(w row) bool { return w.upgrades }) {
+		_, _, err = b.old()
+	}
+	return err
+}
 
 // current is the program of this source.
 func (b *builds) current() (string, error) {

@@ -60,11 +60,12 @@ func run(o options) int {
 		program.Close()
 		os.Exit(1)
 	}()
-	if _, err := r.builds.current(); err != nil {
+	list := selected(rows(o.short), o.only)
+	if err := r.builds.all(list); err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		return 1
 	}
-	findings := r.run(selected(rows(o.short), o.only))
+	findings := r.run(list)
 	status := 0
 	for _, f := range findings {
 		if f.verdict != holds {

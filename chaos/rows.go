@@ -18,6 +18,7 @@ type row struct {
 	verbose  bool          // the servers log everything
 	recovery time.Duration // p99 of the time an interrupted step may take to start again
 	leaks    bool          // its servers live through it, and must end as they began
+	upgrades bool          // it takes the older program too
 	run      func(*system) error
 }
 
@@ -95,7 +96,7 @@ func rows(short bool) []row {
 	rolling := time.Duration(scale(120, 20)) * time.Second
 	waiting, away := scale(10_000, 500), time.Duration(scale(60, 15))*time.Second
 	return append(all,
-		row{name: "rolling restart, old and new", database: "mysql", servers: 3, weight: 11,
+		row{name: "rolling restart, old and new", database: "mysql", servers: 3, weight: 11, upgrades: true,
 			load: fmt.Sprintf("%.0f s of restarts in order, %d workflows × 4 steps", rolling.Seconds(), scale(2000, 300)),
 			must: asKillLoop,
 			run:  func(s *system) error { return rollingRestart(s, scale(2000, 300), rolling) }},

@@ -8,68 +8,45 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 )
 
-// builds are the server programs: the one of this source, and an older one to be replaced by it.
+// builds are the server programs: the one of this source, and where a row takes it an older one to be replaced by it.
 type builds struct {
-	dir    string
-	wanted string // the revision of the old one, "" to choose
-
-	once    sync.Once
-	program string
-	err     error
-
-	oldOnce    sync.Once
-	oldProgram string
-	oldIs      string // what the old program is, for the report
-	oldErr     error
+	current string
+	old     string
+	oldIs   string // what the old program is, for the report
 }
 
-func newBuilds(dir, old string) *builds { return &builds{dir: dir, wanted: old} }
-
-// all builds what the rows take, before their time begins: the older program has libraries of its own, which may have to
-// be fetched and compiled.
-func (b *builds) all(list []row) error {
-	_, err := b.current()
+// buildFor builds in dir what the rows take, before their time begins: the older program has libraries of its own, which
+// may have to be fetched and compiled. wanted is its revision, "" to choose.
+func buildFor(list []row, dir, wanted string) (builds, error) {
+	b := builds{current: filepath.Join(dir, "genevadrive")}
+	err := build(".", b.current, "new")
 	if err == nil && slices.ContainsFunc(list, func(w row) bool { return w.upgrades }) {
-		_, _, err = b.old()
+		b.old = filepath.Join(dir, "genevadrive-old")
+		b.oldIs, err = buildOld(dir, b.old, wanted)
 	}
-	return err
+	return b, err
 }
 
-// current is the program of this source.
-func (b *builds) current() (string, error) {
-	b.once.Do(func() {
-		b.program = filepath.Join(b.dir, "genevadrive")
-		b.err = build(".", b.program, "new")
-	})
-	return b.program, b.err
-}
-
-// old is the program to be replaced, and what it is: that of an older revision, or without the history of
+// buildOld builds the program to be replaced, and tells what it is: that of an older revision, or without the history of
 // the source the present one under another version.
-func (b *builds) old() (program, is string, err error) {
-	b.oldOnce.Do(func() {
-		b.oldProgram = filepath.Join(b.dir, "genevadrive-old")
-		revision, why := b.wanted, "as asked for"
-		if revision == "" {
-			revision, why = oldRevision()
+func buildOld(dir, program, wanted string) (is string, err error) {
+	revision, why := wanted, "as asked for"
+	if revision == "" {
+		revision, why = oldRevision()
+	}
+	if revision != "" {
+		err := buildRevision(revision, filepath.Join(dir, "old"), program)
+		if err == nil {
+			return fmt.Sprintf("%s (%s)", git("describe", "--tags", "--always", revision), why), nil
 		}
-		if revision != "" {
-			if b.oldErr = b.buildRevision(revision); b.oldErr == nil {
-				b.oldIs = fmt.Sprintf("%s (%s)", git("describe", "--tags", "--always", revision), why)
-				return
-			}
-			if b.wanted != "" {
-				return
-			}
-			why = "the revision " + revision + " does not build here"
+		if wanted != "" {
+			return "", err
 		}
-		b.oldIs = "the same source under another version, since " + why
-		b.oldErr = build(".", b.oldProgram, "old")
-	})
-	return b.oldProgram, b.oldIs, b.oldErr
+		why = "the revision " + revision + " does not build here"
+	}
+	return "the same source under another version, since " + why, build(".", program, "old")
 }
 
 // oldRevision chooses what servers are upgraded from: the newest release before this one, or before there are
@@ -86,8 +63,7 @@ func oldRevision() (revision, why string) {
 	return "", "the history of the source is not here"
 }
 
-func (b *builds) buildRevision(revision string) error {
-	source := filepath.Join(b.dir, "old")
+func buildRevision(revision, source, program string) error {
 	if err := os.MkdirAll(source, 0o755); err != nil {
 		return err
 	}
@@ -100,7 +76,7 @@ func (b *builds) buildRevision(revision string) error {
 	if out, err := unpack.CombinedOutput(); err != nil {
 		return fmt.Errorf("unpack %s: %w\n%s", revision, err, out)
 	}
-	return build(source, b.oldProgram, "old")
+	return build(source, program, "old")
 }
 
 func build(source, program, version string) error {

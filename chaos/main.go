@@ -51,7 +51,7 @@ func main() {
 func run(o options) int {
 	program := testenv.NewProgram("chaos")
 	defer program.Close()
-	r := &runner{options: o, builds: newBuilds(program.TempDir(), o.old)}
+	r := &runner{options: o}
 	stopped := make(chan os.Signal, 1)
 	signal.Notify(stopped, os.Interrupt, syscall.SIGTERM)
 	go func() {
@@ -61,7 +61,8 @@ func run(o options) int {
 		os.Exit(1)
 	}()
 	list := selected(rows(o.short), o.only)
-	if err := r.builds.all(list); err != nil {
+	var err error
+	if r.builds, err = buildFor(list, program.TempDir(), o.old); err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		return 1
 	}
@@ -100,7 +101,7 @@ func selected(all []row, only string) []row {
 // runner runs rows, some of them at once.
 type runner struct {
 	options options
-	builds  *builds
+	builds  builds
 	until   time.Time // when the run is given up
 
 	mu      sync.Mutex

@@ -8,10 +8,7 @@ import (
 // rollingRestart replaces the servers one after the other, in order, by the new program and by the old one
 // again, so that both always run side by side. The schema is the new one, as an upgrade has it.
 func rollingRestart(s *system, n int, over time.Duration) error {
-	old, is, err := s.runner.builds.old()
-	if err != nil {
-		return err
-	}
+	old, is := s.runner.builds.old, s.runner.builds.oldIs
 	for _, v := range s.servers[1:] {
 		if err := v.stop(); err != nil {
 			return err

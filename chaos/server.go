@@ -47,10 +47,7 @@ func (v *server) launch() error {
 	defer v.mu.Unlock()
 	program := v.program
 	if program == "" {
-		var err error
-		if program, err = v.system.runner.builds.current(); err != nil {
-			return err
-		}
+		program = v.system.runner.builds.current
 	}
 	cmd := v.system.command(program, v.system.behindProxy(), "serve")
 	cmd.Env = append(cmd.Env, "GENEVADRIVE_ADDR="+v.addr)

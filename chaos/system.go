@@ -75,11 +75,7 @@ func (s *system) start() {
 	if s.database != nil {
 		s.url = s.database.URL
 		s.redis = testenv.StartRedis(s.program)
-		program, err := s.runner.builds.current()
-		if err != nil {
-			s.program.Fatalf("%v", err)
-		}
-		if out, err := s.command(program, s.url, "migrate", "up").CombinedOutput(); err != nil {
+		if out, err := s.command(s.runner.builds.current, s.url, "migrate", "up").CombinedOutput(); err != nil {
 			s.program.Fatalf("migrate up: %v\n%s", err, out)
 		}
 	}

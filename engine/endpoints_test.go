@@ -189,6 +189,37 @@ func TestAChangeOfAnEndpointArrives(t *testing.T) {
 	})
 }
 
+// TestAnEndpointMadeAnewIsGoneBy: a server that has delivered to the one before it has that no more.
+func TestAnEndpointMadeAnewIsGoneBy(t *testing.T) {
+	const toApp = "type: One\nwebhook: {endpoint: app}\nsteps: [{name: one}]"
+	eachWorld(t, func(w *world) {
+		t := w.t
+		old, next := newNamed(t), newNamed(t)
+		e := w.start()
+		first := w.put(e, "app", engine.EndpointSettings{URL: old.url})
+		w.register(e, toApp)
+		id := w.create(e, "One").ID
+		old.next(t)
+		w.awaitState(id, domain.WorkflowFinished)
+		w.register(e, strings.Replace(toApp, "endpoint: app", `url: "`+next.url+`"`, 1))
+		if err := e.DeleteEndpoint(context.Background(), "app"); err != nil {
+			t.Fatal(err)
+		}
+
+		second := w.put(e, "app", engine.EndpointSettings{URL: next.url})
+		w.register(e, toApp)
+		w.create(e, "One")
+		select {
+		case p := <-next.posts:
+			if by := p.signedWith(t, first, second); by != "1" {
+				t.Errorf("signed by %q", by)
+			}
+		case <-old.posts:
+			t.Error("delivered to the deleted receiver")
+		}
+	})
+}
+
 func TestAMissingEndpointPauses(t *testing.T) {
 	for name, hooks := range map[string]string{"of the step": "webhook: {endpoint: app}\n", "of the hook": "webhook: {url: \"%s\"}\nhooks: {before_step_starts: {endpoint: app}}\n"} {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,7 @@ type Endpoint struct {
 	Name string
 	domain.Endpoint
 	Secrets     EndpointSecrets
-	LockVersion int64 // rises with every write; 0: not stored yet
+	LockVersion int64 // rises with every write, from when it was made: never the same again if it is deleted and made anew; 0: not stored yet
 	RotatedAt   *time.Time
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
@@ -140,7 +140,7 @@ func (s *Store) SaveEndpoint(ctx context.Context, e Endpoint) error {
 	}
 	columns := map[string]any{
 		"url": e.URL, "headers": string(headers), "timeout": e.Timeout.Microseconds(), "max_in_flight": e.MaxInFlight,
-		"secrets": sealed, "lock_version": e.LockVersion + 1, "rotated_at": timeOrNull(e.RotatedAt), "updated_at": e.UpdatedAt,
+		"secrets": sealed, "rotated_at": timeOrNull(e.RotatedAt), "updated_at": e.UpdatedAt,
 	}
 	unsure := false
 	return s.again(ctx, func() error {
@@ -155,7 +155,7 @@ func (s *Store) SaveEndpoint(ctx context.Context, e Endpoint) error {
 
 func writeEndpoint(ctx context.Context, tx bun.Tx, e Endpoint, columns map[string]any) error {
 	if e.LockVersion == 0 {
-		columns["name"], columns["created_at"] = e.Name, e.CreatedAt
+		columns["name"], columns["created_at"], columns["lock_version"] = e.Name, e.CreatedAt, e.CreatedAt.UnixMicro()
 		_, err := tx.NewInsert().TableExpr(endpointsTable).Model(&columns).Exec(ctx)
 		if faultOf(err) == faultUnique {
 			return ErrEndpointChanged
@@ -166,6 +166,7 @@ func writeEndpoint(ctx context.Context, tx bun.Tx, e Endpoint, columns map[strin
 	for column, value := range columns {
 		q.Set(column+" = ?", value)
 	}
+	q.Set("lock_version = ?", e.LockVersion+1)
 	result, err := q.Exec(ctx)
 	if err != nil {
 		return err

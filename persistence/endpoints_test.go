@@ -42,7 +42,7 @@ func TestEndpointsAreStoredWhole(t *testing.T) {
 		if err := s.SaveEndpoint(ctx, want); err != nil {
 			t.Fatal(err)
 		}
-		want.LockVersion = 1
+		want.LockVersion = want.CreatedAt.UnixMicro()
 		got, err := s.Endpoint(ctx, "app")
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("read %+v, want %+v (%v)", got, want, err)
@@ -55,7 +55,7 @@ func TestEndpointsAreStoredWhole(t *testing.T) {
 		if read, err := s.Endpoint(ctx, "app"); err != nil || !reflect.DeepEqual(got, read) {
 			t.Errorf("read %+v, want %+v (%v)", read, got, err)
 		}
-		got.LockVersion = 1
+		got.LockVersion--
 		if err := s.SaveEndpoint(ctx, got); !errors.Is(err, ErrEndpointChanged) {
 			t.Errorf("over a newer one: %v", err)
 		}
@@ -113,18 +113,52 @@ func TestAnEndpointWhoseCommitWasNotAcknowledged(t *testing.T) {
 			eachFaulty(t, func(t *testing.T, s *Store, p *netfault.Proxy) {
 				ctx := context.Background()
 				s.sealer = sealerOf(t, 7)
-				for _, e := range []Endpoint{someEndpoint("app"), func() Endpoint { e := someEndpoint("app"); e.LockVersion = 1; return e }()} {
+				e := someEndpoint("app")
+				for i := range 2 {
 					p.Strike(fault)
 					if err := s.SaveEndpoint(ctx, e); err != nil {
 						t.Errorf("saving version %d: %v", e.LockVersion, err)
 					}
-					if got, err := s.Endpoint(ctx, "app"); err != nil || got.LockVersion != e.LockVersion+1 {
+					got, err := s.Endpoint(ctx, "app")
+					if err != nil || got.LockVersion != e.CreatedAt.UnixMicro()+int64(i) {
 						t.Errorf("stored is version %d, %v", got.LockVersion, err)
 					}
+					e = got
 				}
 			})
 		})
 	}
+}
+
+// TestAnEndpointMadeAnewIsAnother: what was read of the one before it cannot be written over it.
+func TestAnEndpointMadeAnewIsAnother(t *testing.T) {
+	eachSealing(t, func(t *testing.T, s *Store) {
+		ctx := context.Background()
+		e := someEndpoint("app")
+		var read []Endpoint
+		for i := range 2 {
+			e.CreatedAt = e.CreatedAt.Add(time.Minute)
+			if err := s.SaveEndpoint(ctx, e); err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.Endpoint(ctx, "app")
+			if err != nil {
+				t.Fatal(err)
+			}
+			read = append(read, got)
+			if i == 0 {
+				if err := s.DeleteEndpoint(ctx, "app"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := s.SaveEndpoint(ctx, read[0]); !errors.Is(err, ErrEndpointChanged) {
+			t.Errorf("the deleted one over the new one: %v", err)
+		}
+		if err := s.SaveEndpoint(ctx, read[1]); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestAnEndpointInUseStays(t *testing.T) {

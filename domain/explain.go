@@ -51,6 +51,9 @@ type ServerFact struct {
 	Dead        bool
 }
 
+// Performs tells whether the server performs steps, as far as it has not been declared dead.
+func (s ServerFact) Performs() bool { return !s.Dead && s.Role != "api" }
+
 // Situation is a row of the table of situations: a code that never changes its meaning.
 type Situation struct{ Code, Meaning string }
 
@@ -61,7 +64,7 @@ var Situations = []Situation{
 	{"due", "The current step is due and starts in a moment."},
 	{"overdue", "The step should have started: the servers are busy, or its receiver has as many deliveries as it may."},
 	{"overdue_no_worker", "The step should have started and no server that performs steps is alive."},
-	{"overdue_unknown_queue", "The step should have started; no live server lists its queue, so it runs as default, looked for once a minute."},
+	{"overdue_unknown_queue", "The step should have started; no live server lists its queue, so it runs as default."},
 	{"definition_unreadable", "The definition is stored in a format that this server cannot read; a newer server performs the workflow."},
 	{"performing", "A server is performing the step."},
 	{"server_silent", "The server that performs the step has missed its heartbeats or is dead; another one takes the step over."},
@@ -162,7 +165,7 @@ func (x explainer) scheduled() Explanation {
 func (x explainer) overdue(late string) Explanation {
 	workers, listed := 0, false
 	for _, s := range x.facts.Servers {
-		if !s.Dead && s.Role != "api" && x.now.Sub(s.HeartbeatAt) < x.facts.LeaseTTL {
+		if s.Performs() && x.now.Sub(s.HeartbeatAt) < x.facts.LeaseTTL {
 			workers++
 			listed = listed || slices.Contains(s.Queues, x.e.Queue)
 		}
@@ -172,7 +175,7 @@ func (x explainer) overdue(late string) Explanation {
 		return said("overdue_no_worker", "%s is overdue by %s because no server that performs steps is alive; it starts as soon as one does",
 			x.step(), late)
 	case !listed:
-		return said("overdue_unknown_queue", "%s is overdue by %s; none of the %s lists its queue %q, so it runs as default, within about a minute",
+		return said("overdue_unknown_queue", "%s is overdue by %s; none of the %s lists its queue %q, so it runs as default",
 			x.step(), late, count(workers, "live worker"), x.e.Queue)
 	case x.facts.Ahead > 0:
 		return said("overdue", "%s is overdue by %s behind %s in the queue %q on %s; it starts when its turn comes",

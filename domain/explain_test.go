@@ -80,7 +80,7 @@ next b 2026-01-02T02:04:05Z overdue 1h0m0s`},
 		ServerFact{ID: serverID, Role: "worker", Queues: []string{"default"}, HeartbeatAt: t0.Add(-15 * time.Second)}),
 		`ready overdue_no_worker: The step b is overdue by 1h because no server`},
 	{"overdue in an unknown queue", "scheduled", func(r *row) { overdueBy(time.Minute)(r); r.e.Queue = "bulk" }, facts(alive()),
-		`ready overdue_unknown_queue: The step b is overdue by 1m; none of the 1 live worker lists its queue "bulk", so it runs as default, within about a minute.`},
+		`ready overdue_unknown_queue: The step b is overdue by 1m; none of the 1 live worker lists its queue "bulk", so it runs as default.`},
 	{"performing", "executing", nil, facts(alive()),
 		`performing performing: The server host:1 has been performing the step b for 2s (attempt 1), at most until 2026-01-02T03:04:43Z, in 38s.
 next b 2026-01-02T03:04:43Z overdue 0s

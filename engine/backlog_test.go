@@ -153,6 +153,24 @@ func TestStepsThatCannotBeClaimedHideNothing(t *testing.T) {
 	})
 }
 
+// TestAQueueThatNobodyListsIsSwept: its steps run as default, as soon as the server that listed it is dead.
+func TestAQueueThatNobodyListsIsSwept(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		listsMail := func(c *engine.Config) { c.Queues = []string{"default", "mail"} }
+		maker := w.engine(quiet, listsMail) // what it makes nobody rings for
+		w.define(maker, "type: Mail\nqueue: mail\nsteps: [{name: one}]")
+		id := w.create(maker, "Mail").ID
+		other, s := w.stepper(quiet, listsMail), w.stepper(quiet)
+		if items := w.swept(s); len(items) != 0 {
+			w.t.Errorf("beside a server that lists the queue, %d steps are offered", len(items))
+		}
+		other.Release(w.t.Context())
+		if items := w.swept(s); len(items) != 1 || items[0].WorkflowID != id {
+			w.t.Errorf("without one, %d steps are offered", len(items))
+		}
+	})
+}
+
 // TestUnreadableStepsHideNothing has more steps whose definition only a newer server can read than one sweep
 // reads.
 func TestUnreadableStepsHideNothing(t *testing.T) {

@@ -35,7 +35,8 @@ func (e *Engine) sweep(ctx context.Context) error {
 	return errors.Join(e.lease.bury(ctx), e.sweepLost(ctx), e.sweepDue(ctx))
 }
 
-// sweepDue offers what is due, or will be within the horizon if nobody else rings for it.
+// sweepDue offers what is due, or will be within the horizon if nobody else rings for it. Steps of queues that no living
+// server lists run as default.
 func (e *Engine) sweepDue(ctx context.Context) error {
 	if !e.lease.live() {
 		return nil
@@ -44,7 +45,7 @@ func (e *Engine) sweepDue(ctx context.Context) error {
 	if e.SharedDoorbell && e.Doorbell.Healthy() {
 		ahead = -doorbellGrace
 	}
-	more, err := e.sweepLanes(ctx, e.Queues, ahead, doorbellGrace)
+	more, err := e.sweepLanes(ctx, ahead)
 	if more {
 		select {
 		case e.backlog <- struct{}{}:
@@ -82,16 +83,6 @@ func (e *Engine) refill(ctx context.Context) {
 			e.Logger.Warn("sweep failed, will run again", "error", err)
 		}
 	}
-}
-
-// sweepUnknownQueues offers the rows of queues that no live server lists; they run as default.
-func (e *Engine) sweepUnknownQueues(ctx context.Context) error {
-	unknown, err := e.Store.UnknownQueues(ctx, e.Queues)
-	if err != nil || len(unknown) == 0 {
-		return err
-	}
-	_, err = e.sweepLanes(ctx, unknown, 0, never)
-	return err
 }
 
 // arrive takes a ring of the doorbell, and tells whether much of what is due here has to wait, be it for a worker or
@@ -226,7 +217,6 @@ func (e *Engine) interrupt(ctx context.Context, lost persistence.Lost, rescue Re
 // housekeep deletes what nobody needs anymore, in small batches, and looks after what the fast loops pass by.
 func (e *Engine) housekeep(ctx context.Context) error {
 	return errors.Join(
-		e.sweepUnknownQueues(ctx),
 		e.Store.DeleteExpiredIdempotencyKeys(ctx),
 		e.Store.DeleteDeadServers(ctx),
 		e.Store.Checkpoint(ctx),

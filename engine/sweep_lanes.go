@@ -14,27 +14,27 @@ import (
 // be offered.
 const maxPages = 10
 
-// sweepLanes offers the head of each lane of the queues, which is its first sweepLimit steps. Where most of a
+// sweepLanes offers the head of each lane, which is its first sweepLimit steps. Where most of a
 // head was there before already and all of it is due, whatever keeps it there (claims that fail, definitions
 // that cannot be read, a slow receiver), it also offers what stands behind, a page each time, until the lane's
 // end and then from the head on again. So nothing stands in the way of what is due after it for good
 // (docs/decisions/0065). It reports whether the next sweep should come as soon as there is room.
-func (e *Engine) sweepLanes(ctx context.Context, queues []string, ahead, grace time.Duration) (more bool, err error) {
+func (e *Engine) sweepLanes(ctx context.Context, ahead time.Duration) (more bool, err error) {
 	e.stuck.mu.Lock()
 	defer e.stuck.mu.Unlock()
-	heads, now, err := e.Store.Due(ctx, queues, ahead, sweepLimit)
+	heads, now, err := e.Store.Due(ctx, e.Queues, ahead, sweepLimit)
 	if err != nil {
 		return false, err
 	}
-	e.offer(ctx, heads, now, grace)
-	marks, more := e.stuck.look(queues, heads, now)
+	e.offer(ctx, heads, now, doorbellGrace)
+	marks, more := e.stuck.look(heads, now)
 	for page := 0; page < maxPages && len(marks) > 0; page++ {
 		behind, err := e.Store.DueBehind(ctx, marks, now.Add(min(ahead, 0)), sweepLimit)
 		if err != nil {
 			return false, err
 		}
 		marks = e.stuck.pass(marks, behind)
-		if e.offer(ctx, behind, now, grace) > 0 {
+		if e.offer(ctx, behind, now, doorbellGrace) > 0 {
 			return more || len(marks) > 0, nil
 		}
 	}
@@ -48,12 +48,11 @@ type stuckLanes struct {
 	marks map[persistence.Lane]persistence.Mark // how far behind its head a stuck one has been read
 }
 
-// look compares the heads of the queues' lanes with those of the last sweep. It gives where to read on in those
+// look compares the heads of the lanes with those of the last sweep. It gives where to read on in those
 // that are stuck, and whether others have more than their head.
-func (s *stuckLanes) look(queues []string, candidates []persistence.Candidate, now time.Time) (marks map[persistence.Lane]persistence.Mark, more bool) {
+func (s *stuckLanes) look(candidates []persistence.Candidate, now time.Time) (marks map[persistence.Lane]persistence.Mark, more bool) {
 	was, read := s.heads, s.marks
 	s.heads, s.marks = map[persistence.Lane]map[uuid.UUID]bool{}, map[persistence.Lane]persistence.Mark{}
-	s.keepOthers(queues, was, read)
 	marks = map[persistence.Lane]persistence.Mark{}
 	for lane, head := range byLane(candidates) {
 		if len(head) < sweepLimit {
@@ -81,20 +80,6 @@ func (s *stuckLanes) look(queues []string, candidates []persistence.Candidate, n
 		marks[lane] = end
 	}
 	return marks, more
-}
-
-// keepOthers keeps what is known of lanes that this sweep is not about.
-func (s *stuckLanes) keepOthers(queues []string, heads map[persistence.Lane]map[uuid.UUID]bool, marks map[persistence.Lane]persistence.Mark) {
-	swept := map[string]bool{}
-	for _, queue := range queues {
-		swept[queue] = true
-	}
-	for lane, head := range heads {
-		if !swept[lane.Queue] {
-			s.heads[lane] = head
-			s.marks[lane] = marks[lane]
-		}
-	}
 }
 
 // pass moves the marks behind what has been read there, and gives those of lanes that may have more.

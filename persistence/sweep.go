@@ -38,8 +38,9 @@ type Mark struct {
 }
 
 // Due gives the executions that are due within ahead (negative: that have been due for so long), at most
-// limit for each queue and priority, earliest first, and the database's time. Each lane is read through the
-// index by itself, so that a backlog in one never hides another (DESIGN section 2).
+// limit for each queue and priority, earliest first, and the database's time: of the queues given, and of those that
+// no living server performs. Each lane is read through the index by itself, so that a backlog in one never hides
+// another (DESIGN section 2).
 func (s *Store) Due(ctx context.Context, queues []string, ahead time.Duration, limit int) ([]Candidate, time.Time, error) {
 	now, err := s.Now(ctx)
 	if err != nil {
@@ -49,14 +50,39 @@ func (s *Store) Due(ctx context.Context, queues []string, ahead time.Duration, l
 	if err != nil {
 		return nil, now, err
 	}
+	others, err := s.othersQueues(ctx, used, queues)
+	if err != nil {
+		return nil, now, err
+	}
 	var lanes []*bun.SelectQuery
 	for _, lane := range used {
-		if slices.Contains(queues, lane.Queue) {
+		if !others[lane.Queue] {
 			lanes = append(lanes, s.lane(lane, now.Add(ahead), limit))
 		}
 	}
 	list, err := s.candidates(ctx, lanes)
 	return list, now, err
+}
+
+// othersQueues gives the queues that living servers perform and that are not among the own ones, if any of the lanes
+// is of such a queue: where all servers have the same queues, nothing is asked.
+func (s *Store) othersQueues(ctx context.Context, lanes []Lane, own []string) (map[string]bool, error) {
+	if !slices.ContainsFunc(lanes, func(lane Lane) bool { return !slices.Contains(own, lane.Queue) }) {
+		return nil, nil
+	}
+	servers, _, err := s.Servers(ctx, uuid.Nil)
+	if err != nil {
+		return nil, err
+	}
+	others := map[string]bool{}
+	for _, server := range servers {
+		if server.Performs() {
+			for _, queue := range server.Queues {
+				others[queue] = !slices.Contains(own, queue)
+			}
+		}
+	}
+	return others, nil
 }
 
 // usedLanes gives the lanes in which anything is scheduled. It walks the index from lane to lane, which costs a
@@ -130,28 +156,6 @@ func (s *Store) together(lanes []*bun.SelectQuery) (all *bun.SelectQuery) {
 		}
 	}
 	return all
-}
-
-// UnknownQueues gives the queues of scheduled executions that are none of the known ones. It walks the index
-// from queue to queue, so that it costs a probe for each that there is.
-func (s *Store) UnknownQueues(ctx context.Context, known []string) ([]string, error) {
-	isKnown := make(map[string]bool, len(known))
-	for _, queue := range known {
-		isKnown[queue] = true
-	}
-	var unknown []string
-	for last := ""; ; {
-		q := s.read.NewSelect().ColumnExpr("e.queue").TableExpr(executionsTable+" AS e").
-			Where("e.state = 'scheduled'").Where("NOT e.held").Where(s.dialect.dueColumn+" IS NOT NULL").
-			Where("e.queue > ?", last).OrderExpr("e.queue").Limit(1)
-		next, err := collect(ctx, s, q, 1, (*record).text)
-		if err != nil || len(next) == 0 {
-			return unknown, err
-		}
-		if last = next[0]; !isKnown[last] {
-			unknown = append(unknown, last)
-		}
-	}
 }
 
 // Candidates gives those of the executions that are scheduled and not held, and the database's time.

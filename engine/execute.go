@@ -138,10 +138,10 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 		c.late = lateness(&c.execution, written)
 		return c
 	case errors.As(result.Err, &early):
-		item.Due = e.Now().Add(early.Remaining)
+		item.Due = e.Now().Add(max(early.Remaining, comeBack))
 		e.Ready.Offer(item)
 	case errors.As(result.Err, &other):
-		item.Receiver, item.Hook, item.Due = other.receiver, other.hook, e.Now().Add(laneChange)
+		item.Receiver, item.Hook, item.Due = other.receiver, other.hook, e.Now().Add(comeBack)
 		e.Ready.Offer(item)
 	case !errors.Is(result.Err, domain.ErrNotClaimable):
 		if errors.Is(result.Err, persistence.ErrUnavailable) {

@@ -116,8 +116,7 @@ func (l *lease) bury(ctx context.Context) error {
 
 // takeOver declares every other server dead at once. Only for a database that admits one process.
 func (l *lease) takeOver(ctx context.Context) error {
-	_, err := l.e.Store.BurySilentServers(ctx, l.server(), 0, 0)
-	return err
+	return l.e.Store.BuryOtherServers(ctx, l.server())
 }
 
 // release gives the lease up, so that others need not wait for it to run out.

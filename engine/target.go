@@ -106,9 +106,10 @@ type terms struct {
 	hookLimit   int // max_in_flight of the hook, if there is one
 }
 
-// laneChange is when an item comes back whose receiver takes more or fewer at once than when it was offered:
-// as soon as its slot is free.
-const laneChange = time.Millisecond
+// comeBack is when an item comes back at the earliest whose claim was for nothing, since it came a moment early or its
+// receiver takes more or fewer at once than when it was offered: as soon as its slot is free. The ready list would not
+// take it as due now, as long as it is being claimed.
+const comeBack = time.Millisecond
 
 // otherLane is what a claim answers of an item that waited under limits which are no longer the endpoints'; it has
 // those of now.

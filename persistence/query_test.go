@@ -178,11 +178,19 @@ func TestLeaseOfAServer(t *testing.T) {
 		if alive, err := s.Heartbeat(ctx, ids[1]); err != nil || !alive {
 			t.Errorf("heartbeat: %t, %v", alive, err)
 		}
-		if dead, err := s.BurySilentServers(ctx, ids[0], 0, 0); err != nil || len(dead) != 2 {
+		if _, err := s.db.NewUpdate().TableExpr(serversTable).Set("heartbeat_at = ?", time.Now().UTC().Add(time.Hour)).Where("id = ?", ids[2]).Exec(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if dead, err := s.BurySilentServers(ctx, ids[0], 0, 0); err != nil || len(dead) != 1 || dead[0].ID != ids[1] {
 			t.Errorf("buried %v, %v", dead, err)
 		}
-		if alive, err := s.Heartbeat(ctx, ids[1]); err != nil || alive {
-			t.Errorf("heartbeat of a dead server: %t, %v", alive, err)
+		if err := s.BuryOtherServers(ctx, ids[0]); err != nil {
+			t.Error(err)
+		}
+		for _, dead := range ids[1:] {
+			if alive, err := s.Heartbeat(ctx, dead); err != nil || alive {
+				t.Errorf("heartbeat of a dead server: %t, %v", alive, err)
+			}
 		}
 		if alive, err := s.Heartbeat(ctx, ids[0]); err != nil || !alive {
 			t.Errorf("heartbeat of the one that asked: %t, %v", alive, err)

@@ -125,6 +125,14 @@ func (s *Store) BurySilentServers(ctx context.Context, asking uuid.UUID, ttl, re
 	return buried, nil
 }
 
+// BuryOtherServers declares every server dead but the one that asks, even if its heartbeat seems to lie ahead because the
+// clock was put back. Only for a database that admits one process.
+func (s *Store) BuryOtherServers(ctx context.Context, asking uuid.UUID) error {
+	_, err := s.execute(ctx, s.leasePool(ctx).NewUpdate().TableExpr(serversTable).Set("dead_at = ?", s.clock()).
+		Where("id <> ?", asking).Where("dead_at IS NULL"))
+	return explain(err)
+}
+
 // thereSince tells whether servers, dead ones included, wrote to their table again and again from one moment
 // to another. Where servers are killed and restarted all the time none of them lives long enough to know.
 func (s *Store) thereSince(ctx context.Context, from, to time.Time) (bool, error) {

@@ -23,7 +23,7 @@ func underAKey(status string) answersAgain {
 func crashingRequests() map[string]crashPoint {
 	vacant := func(c *crashed) { c.control(c.Engine, c.wf.ID, domain.VerbCancel) }
 	met := func(c *crashed) { // so that a batch looks first at what is in its way, rather than find it by inserting
-		_, _, _ = c.CreateBatch(context.Background(), []engine.CreateRequest{member("Crash", c.wf.SubjectID), member("Crash", c.wf.SubjectID)})
+		_, _, _ = c.CreateBatch(context.Background(), nil, []engine.CreateRequest{member("Crash", c.wf.SubjectID), member("Crash", c.wf.SubjectID)})
 	}
 	points := map[string]crashPoint{
 		"create": {ready: vacant, do: creates("", false),
@@ -74,12 +74,11 @@ func createsBatch(keyed bool) func(*crashed) {
 	return func(c *crashed) {
 		members := []engine.CreateRequest{member("Pause", c.wf.SubjectID), member("Skip", c.wf.SubjectID), member("Crash", c.wf.SubjectID)}
 		members[2].OnConflict = domain.ConflictCancelExisting
+		var whole *engine.IdempotencyKey
 		if keyed {
-			for i := range members {
-				members[i].Key = c.key("batch").Member(i)
-			}
+			whole = c.key("batch")
 		}
-		outcomes, faults, err := c.CreateBatch(context.Background(), members)
+		outcomes, faults, err := c.CreateBatch(context.Background(), whole, keyedBy(whole, members...))
 		if err != nil {
 			outcomes, faults = []engine.Outcome{{}}, []error{err}
 		}

@@ -20,18 +20,28 @@ func (k *IdempotencyKey) Member(i int) *IdempotencyKey {
 	if k == nil {
 		return nil
 	}
+	return &IdempotencyKey{Scope: k.Scope, Key: k.ofMembers() + strconv.Itoa(i), Fingerprint: k.Fingerprint}
+}
+
+// ofMembers is what the keys of all members begin with; their places follow.
+func (k *IdempotencyKey) ofMembers() string {
 	key := k.Key
 	if len(key) > domain.MaxIdempotencyKeyLength-len("#999") { // it must still fit its column
 		digest := sha256.Sum256([]byte(key))
 		key = hex.EncodeToString(digest[:])
 	}
-	return &IdempotencyKey{Scope: k.Scope, Key: key + "#" + strconv.Itoa(i), Fingerprint: k.Fingerprint}
+	return key + "#"
 }
 
 // CreateBatch makes workflows as if Create were called with one after the other, and gives each one's answer
-// or error in the order of the requests. Either all requests have a key, members of one, or none has. Errors of
+// or error in the order of the requests. The requests' keys are members of the whole's, or nil as it is. Errors of
 // the whole: idempotency_key_reused, and unavailable if nothing could be done at all.
-func (e *Engine) CreateBatch(ctx context.Context, requests []CreateRequest) ([]Outcome, []error, error) {
+func (e *Engine) CreateBatch(ctx context.Context, whole *IdempotencyKey, requests []CreateRequest) ([]Outcome, []error, error) {
+	if whole != nil {
+		if err := e.Store.CheckMembers(ctx, whole.Scope, whole.ofMembers(), whole.Fingerprint); err != nil {
+			return nil, nil, err
+		}
+	}
 	outcomes, faults := make([]Outcome, len(requests)), make([]error, len(requests))
 	var ops []persistence.CreateOp
 	var calls []*creation
@@ -43,12 +53,6 @@ func (e *Engine) CreateBatch(ctx context.Context, requests []CreateRequest) ([]O
 			continue
 		}
 		ops, calls, places = append(ops, c.op), append(calls, c), append(places, i)
-	}
-	if err := e.checkKeys(ctx, ops); err != nil {
-		for _, c := range calls {
-			c.span.End(created(err))
-		}
-		return nil, nil, err
 	}
 	for len(ops) > 0 {
 		var late []int
@@ -67,16 +71,6 @@ func (e *Engine) CreateBatch(ctx context.Context, requests []CreateRequest) ([]O
 		}
 	}
 	return outcomes, faults, unavailableAll(faults)
-}
-
-func (e *Engine) checkKeys(ctx context.Context, ops []persistence.CreateOp) error {
-	var keys []*persistence.IdempotencyKey
-	for i := range ops {
-		if ops[i].Key != nil {
-			keys = append(keys, ops[i].Key)
-		}
-	}
-	return e.Store.CheckKeys(ctx, keys)
 }
 
 // unavailableAll gives the error of a batch of which nothing could be done since the database is away.

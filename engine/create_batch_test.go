@@ -16,9 +16,9 @@ import (
 
 // createBatch sends a batch that must not be refused as a whole, and tells of each member its status, or the
 // code of its problem.
-func (w *world) createBatch(e *engine.Engine, requests ...engine.CreateRequest) ([]engine.Outcome, string) {
+func (w *world) createBatch(e *engine.Engine, whole *engine.IdempotencyKey, requests ...engine.CreateRequest) ([]engine.Outcome, string) {
 	w.t.Helper()
-	outcomes, faults, err := e.CreateBatch(context.Background(), requests)
+	outcomes, faults, err := e.CreateBatch(context.Background(), whole, keyedBy(whole, requests...))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -36,6 +36,14 @@ func (w *world) createBatch(e *engine.Engine, requests ...engine.CreateRequest) 
 	return outcomes, strings.Join(words, ", ")
 }
 
+// keyedBy gives the members of a batch their keys, of which there are none without one of the whole.
+func keyedBy(whole *engine.IdempotencyKey, requests ...engine.CreateRequest) []engine.CreateRequest {
+	for i := range requests {
+		requests[i].Key = whole.Member(i)
+	}
+	return requests
+}
+
 func member(typ, subject string) engine.CreateRequest {
 	return engine.CreateRequest{Type: typ, SubjectType: "User", SubjectID: subject, OnConflict: domain.ConflictReject}
 }
@@ -48,7 +56,7 @@ func TestABatchStartsWhatItMakes(t *testing.T) {
 		hour, at := time.Hour, time.Now().Add(48*time.Hour).UTC().Truncate(time.Microsecond)
 		waits, dated, versioned, unknown := member("Now", "waits"), member("Now", "dated"), member("Later", "v1"), member("Later", "v9")
 		waits.Wait, dated.At, versioned.DefinitionVersion, unknown.DefinitionVersion = &hour, &at, 1, 9
-		outcomes, got := w.createBatch(e, member("Now", "a"), member("Later", "a"), waits, dated, versioned, unknown,
+		outcomes, got := w.createBatch(e, nil, member("Now", "a"), member("Later", "a"), waits, dated, versioned, unknown,
 			member("Missing", "a"), member("Now", " "), member("Later", "a"), member("Now", "b"))
 		if want := "201, 201, 201, 201, 201, definition_not_found, definition_not_found, invalid_request, workflow_exists, 201"; got != want {
 			t.Errorf("the batch gives %s\nwant            %s", got, want)
@@ -71,10 +79,10 @@ func TestABatchCancelsWhatIsInTheWay(t *testing.T) {
 	eachWorld(t, func(w *world) {
 		e := w.start(quiet)
 		w.define(e, "type: Slow\nsteps: [{name: one, wait: P1D}]")
-		first, _ := w.createBatch(e, member("Slow", "a"), member("Slow", "b"))
+		first, _ := w.createBatch(e, nil, member("Slow", "a"), member("Slow", "b"))
 		instead, existing := member("Slow", "a"), member("Slow", "b")
 		instead.OnConflict, existing.OnConflict = domain.ConflictCancelExisting, domain.ConflictReturnExisting
-		second, got := w.createBatch(e, instead, existing, instead)
+		second, got := w.createBatch(e, nil, instead, existing, instead)
 		if got != "201, 200, 201" || second[1].Workflow.ID != first[1].Workflow.ID {
 			t.Errorf("the batch gives %s, %+v", got, second)
 		}
@@ -91,28 +99,26 @@ func TestARepeatedBatch(t *testing.T) {
 	eachWorld(t, func(w *world) {
 		e := w.start(quiet)
 		w.define(e, "type: Slow\nsteps: [{name: one, wait: P1D}]")
-		keyed := func(key, fingerprint string, requests ...engine.CreateRequest) []engine.CreateRequest {
-			whole := &engine.IdempotencyKey{Scope: "test /v1/workflows/batch", Key: key, Fingerprint: fingerprint}
-			for i := range requests {
-				requests[i].Key = whole.Member(i)
-			}
-			return requests
+		whole := func(key, fingerprint string) *engine.IdempotencyKey {
+			return &engine.IdempotencyKey{Scope: "test /v1/workflows/batch", Key: key, Fingerprint: fingerprint}
 		}
 		for _, key := range []string{"k", strings.Repeat("k", domain.MaxIdempotencyKeyLength)} {
 			in := w.create(e, "Slow")
-			first, got := w.createBatch(e, keyed(key, "f", member("Slow", "a"+key[:1]+in.ID.String()), member("Slow", in.SubjectID))...)
+			first, got := w.createBatch(e, whole(key, "f"), member("Slow", "a"+key[:1]+in.ID.String()), member("Slow", in.SubjectID))
 			if got != "201, workflow_exists" {
 				t.Fatalf("the first gives %s", got)
 			}
 			w.control(e, first[0].Workflow.ID, domain.VerbPause)
 			w.control(e, in.ID, domain.VerbCancel)
-			again, got := w.createBatch(e, keyed(key, "f", member("Slow", "a"+key[:1]+in.ID.String()), member("Slow", in.SubjectID))...)
+			again, got := w.createBatch(e, whole(key, "f"), member("Slow", "a"+key[:1]+in.ID.String()), member("Slow", in.SubjectID))
 			if got != "201 again, 201" || again[0].Workflow.ID != first[0].Workflow.ID || again[0].Workflow.State != domain.WorkflowPaused {
 				t.Errorf("the second gives %s, %+v", got, again)
 			}
-			_, _, err := e.CreateBatch(context.Background(), keyed(key, "other", member("Slow", "x"), member("Slow", "y")))
-			if domain.CodeOf(err) != domain.CodeIdempotencyMismatch {
-				t.Errorf("another batch under the key: %v", err)
+			for _, other := range [][]engine.CreateRequest{{member("Slow", "x"), member("Slow", "y")}, {}} {
+				_, _, err := e.CreateBatch(context.Background(), whole(key, "other"), keyedBy(whole(key, "other"), other...))
+				if domain.CodeOf(err) != domain.CodeIdempotencyMismatch {
+					t.Errorf("another batch of %d under the key: %v", len(other), err)
+				}
 			}
 		}
 		if n := w.counts("Slow"); n != "canceled 2, paused 2, ready 2" {
@@ -139,7 +145,7 @@ func TestANewVersionIsUsedAtOnce(t *testing.T) {
 					}
 				})
 			}
-			outcomes, got := w.createBatch(here, member("Many", "a"), member("Many", "b"), member("None", "a"))
+			outcomes, got := w.createBatch(here, nil, member("Many", "a"), member("Many", "b"), member("None", "a"))
 			wg.Wait()
 			if got != "201, 201, definition_not_found" || outcomes[1].Workflow.DefinitionVersion != version {
 				t.Errorf("the batch after version %d gives %s, %+v", version, got, outcomes)

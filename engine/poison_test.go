@@ -25,7 +25,7 @@ func TestTheSweepDoesNotStarveBehindUnreadableSteps(t *testing.T) {
 		for i := range requests {
 			requests[i] = engine.CreateRequest{Type: "Newer", SubjectType: "User", SubjectID: uuid.NewString(), OnConflict: domain.ConflictReject}
 		}
-		if _, failed, err := silent.CreateBatch(ctx, requests); err != nil {
+		if _, failed, err := silent.CreateBatch(ctx, nil, requests); err != nil {
 			w.t.Fatal(err, failed)
 		}
 		w.exec(fmt.Sprintf("UPDATE geneva_drive_definitions SET format = %d WHERE type = 'Newer'", domain.FormatVersion+1))

@@ -28,7 +28,7 @@ func (h *Handlers) CreateWorkflows(ctx context.Context, r api.CreateWorkflowsReq
 		request.Key = key.Member(i)
 		requests, places = append(requests, request), append(places, i)
 	}
-	outcomes, faults, err := h.engine.CreateBatch(ctx, requests)
+	outcomes, faults, err := h.engine.CreateBatch(ctx, key, requests)
 	if err != nil {
 		return nil, err
 	}

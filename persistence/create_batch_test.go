@@ -185,14 +185,22 @@ func TestABatchWithKeysIsServedOnce(t *testing.T) {
 		if got := each(s.CreateBatch(ctx, ops())); got != "replay 201, made, replay 200, replay 201" {
 			t.Errorf("then the results are %s", got)
 		}
-		other := keyedAs(batchOf(def, "x", "y"), "k", "other")
-		var keys []*IdempotencyKey
-		for _, op := range other {
-			keys = append(keys, op.Key)
+		other := batchOf(def, "x", "y")
+		keyedAs(other, "other#1", "f") // whose keys begin as those of a batch with the key "other" do
+		s.CreateBatch(ctx, other)
+		for key, used := range map[string]bool{"k": true, "other#1": true, "other": false, "K": false, "k#": false} {
+			err := s.CheckMembers(ctx, other[0].Key.Scope, key+"#", "another")
+			if used != (err != nil) || used && domain.CodeOf(err) != domain.CodeIdempotencyMismatch {
+				t.Errorf("another batch under %q: %v", key, err)
+			}
+			if err := s.CheckMembers(ctx, other[0].Key.Scope, key+"#", "f"); err != nil {
+				t.Errorf("the same batch under %q: %v", key, err)
+			}
+			if err := s.CheckMembers(ctx, "bob /v1/workflows/batch", key+"#", "another"); err != nil {
+				t.Errorf("somebody else's under %q: %v", key, err)
+			}
 		}
-		if err := s.CheckKeys(ctx, keys); domain.CodeOf(err) != domain.CodeIdempotencyMismatch {
-			t.Errorf("the keys for another request: %v", err)
-		}
+		keyedAs(other, "k", "other")
 		if got := each(s.CreateBatch(ctx, other)); got != "idempotency_key_reused, idempotency_key_reused" {
 			t.Errorf("another request: %s", got)
 		}

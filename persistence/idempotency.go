@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,6 +57,10 @@ func (s *Store) insertKey(ctx context.Context, t transaction, key *IdempotencyKe
 	return err
 }
 
+func errMismatch() error {
+	return domain.Errorf(domain.CodeIdempotencyMismatch, "This Idempotency-Key was used for a different request.")
+}
+
 func errInProgress() error {
 	return domain.Errorf(domain.CodeIdempotencyInProgress, "The first request with this Idempotency-Key is still being served.")
 }
@@ -88,21 +93,27 @@ func (s *Store) readKey(ctx context.Context, t transaction, key *IdempotencyKey)
 // replay is what a request with a key that is there already is told.
 func (k *IdempotencyKey) replay(again *IdempotencyKey) error {
 	if k.Fingerprint != again.Fingerprint {
-		return decided{domain.Errorf(domain.CodeIdempotencyMismatch, "This Idempotency-Key was used for a different request.")}
+		return decided{errMismatch()}
 	}
 	return decided{&Replay{WorkflowID: k.WorkflowID, Status: k.Status}}
 }
 
-// CheckKeys tells whether one of the keys, which have one scope, was used for a different request. Errors:
-// idempotency_key_reused.
-func (s *Store) CheckKeys(ctx context.Context, keys []*IdempotencyKey) error {
-	found, err := s.keysOf(ctx, keys)
+// maxPlace is how many digits the place of a batch's member has at most.
+const maxPlace = 3
+
+// CheckMembers tells whether any member of a batch was remembered for a different request, whatever its place. The
+// members' keys begin with the prefix, which ends with "#", and end with their place. Errors: idempotency_key_reused.
+func (s *Store) CheckMembers(ctx context.Context, scope, prefix, fingerprint string) error {
+	q := s.read.NewSelect().ColumnExpr("k.idempotency_key").TableExpr(keysTable+" AS k").Where("k.scope = ?", scope).
+		Where("k.idempotency_key >= ?", prefix+"0").Where("k.idempotency_key < ?", prefix+":"). // ":" follows "9"
+		Where("length(k.idempotency_key) <= ?", len(prefix)+maxPlace).Where("k.fingerprint <> ?", fingerprint)
+	others, err := collect(ctx, s, q, 1, (*record).text)
 	if err != nil {
 		return err
 	}
-	for _, key := range keys {
-		if first, ok := found[key.Key]; ok && first.Fingerprint != key.Fingerprint {
-			return shown(first.replay(key))
+	for _, key := range others {
+		if !strings.Contains(key[len(prefix):], "#") { // else it is a member's whose batch has a longer key
+			return errMismatch()
 		}
 	}
 	return nil

@@ -1612,8 +1612,8 @@ type ClientInterface interface {
 	//
 	// With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
 	// or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
-	// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
-	// key is 422 `idempotency_key_reused`.
+	// some of whose members are 503, can be repeated as it is until all of it is done. Once a member is remembered, another
+	// batch under the same key is 422 `idempotency_key_reused`.
 	//
 	// The body may have up to 8 MiB.
 	//
@@ -1631,8 +1631,8 @@ type ClientInterface interface {
 	//
 	// With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
 	// or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
-	// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
-	// key is 422 `idempotency_key_reused`.
+	// some of whose members are 503, can be repeated as it is until all of it is done. Once a member is remembered, another
+	// batch under the same key is 422 `idempotency_key_reused`.
 	//
 	// The body may have up to 8 MiB.
 	//
@@ -2375,8 +2375,8 @@ func (c *Client) CreateWorkflow(ctx context.Context, params *CreateWorkflowParam
 //
 // With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
 // or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
-// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
-// key is 422 `idempotency_key_reused`.
+// some of whose members are 503, can be repeated as it is until all of it is done. Once a member is remembered, another
+// batch under the same key is 422 `idempotency_key_reused`.
 //
 // The body may have up to 8 MiB.
 //
@@ -2404,8 +2404,8 @@ func (c *Client) CreateWorkflowsWithBody(ctx context.Context, params *CreateWork
 //
 // With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
 // or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
-// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
-// key is 422 `idempotency_key_reused`.
+// some of whose members are 503, can be repeated as it is until all of it is done. Once a member is remembered, another
+// batch under the same key is 422 `idempotency_key_reused`.
 //
 // The body may have up to 8 MiB.
 //
@@ -5080,8 +5080,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
 	// or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
-	// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
-	// key is 422 `idempotency_key_reused`.
+	// some of whose members are 503, can be repeated as it is until all of it is done. Once a member is remembered, another
+	// batch under the same key is 422 `idempotency_key_reused`.
 	//
 	// The body may have up to 8 MiB.
 	//
@@ -5099,8 +5099,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
 	// or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
-	// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
-	// key is 422 `idempotency_key_reused`.
+	// some of whose members are 503, can be repeated as it is until all of it is done. Once a member is remembered, another
+	// batch under the same key is 422 `idempotency_key_reused`.
 	//
 	// The body may have up to 8 MiB.
 	//
@@ -6593,8 +6593,8 @@ func (c *ClientWithResponses) CreateWorkflowWithResponse(ctx context.Context, pa
 //
 // With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
 // or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
-// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
-// key is 422 `idempotency_key_reused`.
+// some of whose members are 503, can be repeated as it is until all of it is done. Once a member is remembered, another
+// batch under the same key is 422 `idempotency_key_reused`.
 //
 // The body may have up to 8 MiB.
 //
@@ -6618,8 +6618,8 @@ func (c *ClientWithResponses) CreateWorkflowsWithBodyWithResponse(ctx context.Co
 //
 // With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
 // or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
-// some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
-// key is 422 `idempotency_key_reused`.
+// some of whose members are 503, can be repeated as it is until all of it is done. Once a member is remembered, another
+// batch under the same key is 422 `idempotency_key_reused`.
 //
 // The body may have up to 8 MiB.
 //

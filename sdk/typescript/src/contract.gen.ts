@@ -126,8 +126,8 @@ export interface paths {
          *
          *     With an `Idempotency-Key` every member is remembered by itself: a repeated batch gives those that were created,
          *     or found with `return_existing`, again (`replayed`), and tries the others anew. So a batch that was cut short,
-         *     some of whose members are 503, can be repeated as it is until all of it is done. Another batch under the same
-         *     key is 422 `idempotency_key_reused`.
+         *     some of whose members are 503, can be repeated as it is until all of it is done. Once a member is remembered, another
+         *     batch under the same key is 422 `idempotency_key_reused`.
          *
          *     The body may have up to 8 MiB.
          */

@@ -364,6 +364,12 @@ func TestRedisURLs(t *testing.T) {
 		"scheme":            {url: "http://me:s3cret@h", err: "scheme"},
 		"bad database":      {url: "redis://:s3cret@h/x", err: "database"},
 		"bad port":          {url: "redis://:s3cret@h:port", err: "port"},
+		"slash in password": {url: "redis://:s3cret/x@h:1/0", err: "invalid port"},
+		"slash in digits":   {url: "redis://:123/s3cret@h:1/0", err: "percent-encoded"},
+		"query in digits":   {url: "redis://:123?s3cret@h:1/0", err: "percent-encoded"},
+		"hash in password":  {url: "redis://:s3cret#x@h:1/0", err: "invalid port"},
+		"percent":           {url: "redis://:s3cret%zz@h:1/0", err: "invalid URL escape"},
+		"bad parameter":     {url: "redis-sentinel://a:1?master=m&password=s3cret%zz", err: "invalid URL escape"},
 		"control character": {url: "redis://:s3cret@h\x00", err: "control character"},
 		"empty":             {url: "", err: "scheme"},
 	}

@@ -52,7 +52,18 @@ func parseRedisURL(raw string) (redisTarget, error) {
 		err = bad.Err
 	}
 	return redisTarget{}, fmt.Errorf("the Redis URL is not valid (%s): use redis://[user:password@]host:port[/db], "+
-		"rediss://… for TLS, or redis-sentinel://host:port,host:port[/db]?master=name, with TLS rediss-sentinel://…", strings.TrimPrefix(err.Error(), "redis: "))
+		"rediss://… for TLS, or redis-sentinel://host:port,host:port[/db]?master=name, with TLS rediss-sentinel://…; "+
+		"in a password write / ? # %% @ and : percent-encoded", withoutValues(err))
+}
+
+// withoutValues is what an error says without what it quotes of the URL, which may be a part of a password that was
+// not percent-encoded.
+func withoutValues(err error) string {
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "redis: "), "net/url: ")
+	if i := strings.IndexAny(text, `":`); i >= 0 {
+		text = strings.TrimSpace(text[:i])
+	}
+	return text
 }
 
 func parseSentinels(scheme, rest string) (*redis.FailoverOptions, error) {
@@ -75,7 +86,10 @@ func parseSentinels(scheme, rest string) (*redis.FailoverOptions, error) {
 	if err != nil {
 		return nil, err
 	}
-	query := u.Query()
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, err
+	}
 	master := query.Get("master")
 	if master == "" {
 		return nil, errors.New("it names no master")

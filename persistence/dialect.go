@@ -29,6 +29,9 @@ const lockWait = 5 * time.Second
 // listedOpen is dialect.open in the words of the move table.
 const listedOpen = "w.state IN ('ready', 'performing', 'paused')"
 
+// scheduledRows is dialect.inDueIndex where the index is partial.
+const scheduledRows = "e.state = 'scheduled' AND NOT e.held"
+
 // computedSlot is dialect.slotColumn where no column has it.
 const computedSlot = "(CASE WHEN e.state = 'scheduled' OR e.state = 'executing' THEN 0 ELSE e.seq END)"
 
@@ -54,6 +57,7 @@ type dialect struct {
 	byOneActive    string // after w: read by the unique index of open workflows, whatever the statistics say
 	guard          func(column string) string
 	dueColumn      string // of e: when it is due, as the index of due rows has it
+	inDueIndex     string // of e: it is in that index; "": whatever has ended is, before what is due
 	slotColumn     string // of e: 0 while it is open, else its seq, as the index of a workflow's executions has it
 	listedColumn   string // of e: its state, as the index of listed executions has it
 	awaitedOrder   string // of e: what awaits callbacks by deadline, as the index of claims has it
@@ -121,6 +125,7 @@ func postgres(databaseURL string) (dialect, error) {
 		// index instead of the primary key while its statistics think that one empty (docs/decisions/0012).
 		guard:        func(column string) string { return "(" + column + " || '')" },
 		dueColumn:    "e.scheduled_for",
+		inDueIndex:   scheduledRows,
 		slotColumn:   computedSlot,
 		listedColumn: "e.state",
 		awaitedOrder: "e.claimed_by, e.deadline", // PostgreSQL does not see that IS NULL leaves one value of the first
@@ -291,6 +296,7 @@ func sqlite(databaseURL string) (dialect, error) {
 		join:         "JOIN",
 		guard:        func(column string) string { return "+" + column },
 		dueColumn:    "e.scheduled_for",
+		inDueIndex:   scheduledRows,
 		slotColumn:   computedSlot,
 		listedColumn: "e.state",
 		awaitedOrder: "e.deadline",

@@ -58,6 +58,67 @@ func TestReadsWalkTheirIndexes(t *testing.T) {
 	})
 }
 
+// TestTheSweepPassesOverWhatHasEnded has thousands of steps that ended before one that is due. Only on MySQL are they in the
+// same index.
+func TestTheSweepPassesOverWhatHasEnded(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *Store) {
+		if s.Dialect() != "mysql" {
+			return
+		}
+		ctx := t.Context()
+		var ended []statement
+		for range 2000 {
+			ended = append(ended, statement{query: "INSERT INTO " + executionsTable + " (id, workflow_id, seq, step_name, state, scheduled_for, held, queue, priority, created_at) " +
+				"VALUES (UUID(), UUID(), 1, 'one', 'completed', UTC_TIMESTAMP(6), 0, ?, ?, UTC_TIMESTAMP(6))", args: []any{domain.DefaultQueue, int64(domain.DefaultPriority)}, rows: 1})
+		}
+		if err := s.transact(ctx, func(tx transaction) error { return tx.commit(ctx, ended...) }); err != nil {
+			t.Fatal(err)
+		}
+		w := create(t, s, chain("one")).Workflow
+		due, _, err := s.Due(ctx, []string{domain.DefaultQueue}, time.Minute, 10)
+		if err != nil || len(due) != 1 || due[0].WorkflowID != w.ID {
+			t.Errorf("due are %v, %v", due, err)
+		}
+		conn, err := s.db.Conn(ctx) // whose session counts
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		for _, q := range []*bun.SelectQuery{s.laneAfter(Lane{}, false), s.laneAfter(Lane{domain.DefaultQueue, 0}, true),
+			s.lane(due[0].Lane(), time.Now().UTC(), 10)} {
+			rows := rowsRead(t, conn)
+			if _, err := conn.ExecContext(ctx, q.String()); err != nil {
+				t.Fatal(err)
+			}
+			if rows = rowsRead(t, conn) - rows; rows > 10 {
+				t.Errorf("%d rows are read by %s\n%s", rows, q, strings.Join(runExplain(t, s, explaining["mysql"]+q.String()), "\n"))
+			}
+		}
+	})
+}
+
+// rowsRead is how many rows a session of MySQL has read.
+func rowsRead(t *testing.T, conn bun.Conn) (sum int) {
+	t.Helper()
+	rows, err := conn.QueryContext(t.Context(), "SHOW SESSION STATUS WHERE variable_name IN ('Handler_read_first', 'Handler_read_key', 'Handler_read_next')")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var n int
+		if err := rows.Scan(&name, &n); err != nil {
+			t.Fatal(err)
+		}
+		sum += n
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
 // TestTheSweepReadsWhatExpiredAtOnce has very many waits for a callback end together: they are read in the order of the index.
 func TestTheSweepReadsWhatExpiredAtOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *Store) {

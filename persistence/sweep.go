@@ -85,7 +85,7 @@ func (s *Store) othersQueues(ctx context.Context, lanes []Lane, own []string) (m
 	return others, nil
 }
 
-// usedLanes gives the lanes in which anything is scheduled. It walks the index from lane to lane, which costs a
+// usedLanes gives the lanes that may have anything scheduled. It walks the index from lane to lane, which costs a
 // probe or two for each: far less than to look into every lane that there could be, each second.
 func (s *Store) usedLanes(ctx context.Context) (lanes []Lane, err error) {
 	var last Lane
@@ -103,16 +103,19 @@ func (s *Store) usedLanes(ctx context.Context) (lanes []Lane, err error) {
 	}
 }
 
-// laneAfter is the query of the next lane in which anything is scheduled: within the same queue, or of the queues
-// after it. SQLite would sort all that is scheduled if it were not told which index to walk.
+// laneAfter is the query of the next lane in the index of due rows: within the same queue, or of the queues after it.
+// SQLite would sort all that is scheduled if it were not told which index to walk; MySQL would read all that has ended if
+// it were told to pass that over.
 func (s *Store) laneAfter(last Lane, within bool) *bun.SelectQuery {
 	table := executionsTable + " AS e"
 	if s.dialect.oneFile {
 		table += " INDEXED BY " + executionsTable + "_due"
 	}
 	q := s.read.NewSelect().ColumnExpr("e.queue, e.priority").TableExpr(table).
-		Where("e.state = 'scheduled'").Where("NOT e.held").Where(s.dialect.dueColumn + " IS NOT NULL").
 		OrderExpr("e.queue, e.priority").Limit(1)
+	if s.dialect.inDueIndex != "" {
+		q.Where(s.dialect.inDueIndex)
+	}
 	if within {
 		return q.Where("e.queue = ?", last.Queue).Where("e.priority > ?", last.Priority)
 	}

@@ -223,7 +223,7 @@ func errExists(id uuid.UUID) error {
 func (c *creation) inTheWay(ctx context.Context) (*Row, error) {
 	w := &c.result.Change.Workflow
 	q := c.store.selectWorkflows().Where("w.type = ?", w.Type).Where("w.subject_type = ?", w.SubjectType).
-		Where("w.subject_id = ?", w.SubjectID).Where(c.store.dialect.open).Where("NOT w.allow_multiple").Limit(1)
+		Where("w.subject_id = ?", w.SubjectID).Where(c.store.dialect.active).Limit(1)
 	rows, err := c.store.workflowRows(ctx, q)
 	if err != nil || len(rows) == 0 {
 		return nil, err

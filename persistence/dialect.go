@@ -29,6 +29,12 @@ const lockWait = 5 * time.Second
 // listedOpen is dialect.open in the words of the move table.
 const listedOpen = "w.state IN ('ready', 'performing', 'paused')"
 
+// shortOpen is dialect.open on SQLite, which would make a longer list into a table for each row written.
+const shortOpen = "w.state NOT IN ('finished', 'canceled')"
+
+// noneBeside makes dialect.active of dialect.open.
+const noneBeside = " AND NOT w.allow_multiple"
+
 // scheduledRows is dialect.inDueIndex where the index is partial.
 const scheduledRows = "e.state = 'scheduled' AND NOT e.held"
 
@@ -63,6 +69,7 @@ type dialect struct {
 	awaitedOrder   string // of e: what awaits callbacks by deadline, as the index of claims has it
 	endedColumn    string // of w: when it ended, as the index of ended workflows has it
 	open           string // of w: it has not ended, as the indexes of open workflows have it
+	active         string // of w: it is the one of its subject that is open, as the unique index has it
 	forShare       string // ends a read that keeps its row from being deleted
 	target         string // before the column that an UPDATE sets
 	counted        bool   // a guarded update fails by itself when it misses its rows; rows come as arrays
@@ -91,6 +98,7 @@ func postgres(databaseURL string) (dialect, error) {
 		"application_name":                    "genevadrive",
 		"client_encoding":                     "UTF8", // a database in another encoding, or a role, may have another default
 		"TimeZone":                            "UTC",
+		"DateStyle":                           "ISO, MDY", // the driver reads no other
 		"default_transaction_isolation":       "read committed",
 		"lock_timeout":                        strconv.FormatInt(lockWait.Milliseconds(), 10),
 		"idle_in_transaction_session_timeout": "15000", // a stopped server must not hold its locks
@@ -131,6 +139,7 @@ func postgres(databaseURL string) (dialect, error) {
 		awaitedOrder: "e.claimed_by, e.deadline", // PostgreSQL does not see that IS NULL leaves one value of the first
 		endedColumn:  "coalesce(w.finished_at, w.canceled_at)",
 		open:         listedOpen,
+		active:       listedOpen + noneBeside,
 		forShare:     "FOR KEY SHARE",
 		counted:      true,
 		sessions:     asked,
@@ -222,12 +231,13 @@ func mariadb(databaseURL string, within limits) (dialect, error) {
 		awaitedOrder:   "e.deadline",
 		endedColumn:    "w.ended_at",
 		open:           listedOpen,
+		active:         "w.active = 1",
 		forShare:       "LOCK IN SHARE MODE", // MariaDB has no FOR SHARE
 		target:         "t.",
 		narrows:        true,
 
 		tableExists:   "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
-		migrationLock: "SELECT GET_LOCK(CONCAT('geneva_drive_migrations ', DATABASE()), 86400)",
+		migrationLock: "SELECT GET_LOCK(LEFT(CONCAT('geneva_drive_migrations ', DATABASE()), 64), 86400)", // MySQL takes no longer name
 	}, nil
 }
 
@@ -247,8 +257,10 @@ func (c sessionConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, err
 	}
 	for _, set := range []string{
+		"SET NAMES utf8mb4 COLLATE utf8mb4_bin", // a server may have been told to disregard what the handshake says
 		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 		"SET time_zone = '+00:00', innodb_lock_wait_timeout = " + strconv.Itoa(int(lockWait.Seconds())) +
+			", autocommit = 1, completion_type = 0, sql_safe_updates = 0" + // else what was answered may not be committed
 			", sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'" +
 			"/*M! , idle_transaction_timeout = 15 */",
 	} {
@@ -301,7 +313,8 @@ func sqlite(databaseURL string) (dialect, error) {
 		listedColumn: "e.state",
 		awaitedOrder: "e.deadline",
 		endedColumn:  "coalesce(w.finished_at, w.canceled_at)",
-		open:         "w.state NOT IN ('finished', 'canceled')", // a longer list would be made into a table for each row written
+		open:         shortOpen,
+		active:       shortOpen + noneBeside,
 
 		tableExists: "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
 	}

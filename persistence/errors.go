@@ -70,7 +70,7 @@ func postgresFault(code string) fault {
 		return faultRerun
 	case code == "23505":
 		return faultUnique
-	case code == "25P03": // idle in transaction for too long: our process was stopped in its middle
+	case code == "25P03", code == "25P04": // idle in transaction, or in it, for too long: our process was stopped in its middle
 		return faultAway
 	case code == readOnly:
 		return faultAway
@@ -86,12 +86,14 @@ func postgresFault(code string) fault {
 
 func mysqlFault(number uint16) fault {
 	switch number {
-	case 1213, 1205, 3572: // deadlock, lock wait timeout, NOWAIT
+	case 1213, 1205, 3572, 3101: // deadlock, lock wait timeout, NOWAIT, given up at COMMIT by the group's certification
 		return faultRerun
 	case 1062:
 		return faultUnique
-	case 1040, 1053, 1129, 1203, 1226, 1290, 1317, 1836, 1927, 1969, 3024, 4031, 1021, 1114:
+	case 1040, 1053, 1129, 1203, 1226, 1290, 1317, 1836, 1927, 1969, 3024, 3169, 4031, 1021, 1114:
 		return faultAway // too many connections, shutting down, killed, read-only, disk full
+	case 1047, 3032, 3100, 3168:
+		return faultAway // no member of its cluster, offline mode, the group takes no commit
 	case 1048, 1153, 1264, 1292, 1366, 1406, 1411, 3819, 4025, 1300, 1301, 3988, 1451, 1452:
 		return faultUnsavable // null, too large, out of range, wrong value, too long, a check
 	}

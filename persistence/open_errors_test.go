@@ -109,14 +109,15 @@ func TestFaultsAreToldApart(t *testing.T) {
 		}
 	}
 	for code, want := range map[string]fault{"40P01": faultRerun, "40001": faultRerun, "55P03": faultRerun, "23505": faultUnique, "23514": faultUnsavable,
-		"22021": faultUnsavable, "54000": faultUnsavable, "57P01": faultAway, "08006": faultAway, "53300": faultAway, "25P03": faultAway,
+		"22021": faultUnsavable, "54000": faultUnsavable, "57P01": faultAway, "08006": faultAway, "53300": faultAway, "25P03": faultAway, "25P04": faultAway,
 		"25006": faultAway, "42703": faultOther} {
 		if got := postgresFault(code); got != want {
 			t.Errorf("PostgreSQL's %s is fault %d, want %d", code, got, want)
 		}
 	}
 	for number, want := range map[uint16]fault{1213: faultRerun, 1205: faultRerun, 1062: faultUnique, 1406: faultUnsavable, 4025: faultUnsavable,
-		3819: faultUnsavable, 1040: faultAway, 1053: faultAway, 1290: faultAway, 1054: faultOther} {
+		3819: faultUnsavable, 1040: faultAway, 1053: faultAway, 1290: faultAway, 1047: faultAway, 3032: faultAway, 3100: faultAway,
+		3168: faultAway, 3169: faultAway, 3101: faultRerun, 1054: faultOther} {
 		if got := mysqlFault(number); got != want {
 			t.Errorf("MySQL's %d is fault %d, want %d", number, got, want)
 		}

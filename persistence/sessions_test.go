@@ -3,6 +3,7 @@ package persistence
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -64,6 +65,60 @@ func TestInLentSessionsNothingIsPrepared(t *testing.T) {
 		if err := s.db.DB.QueryRow("SELECT count(*) FROM pg_prepared_statements").Scan(&prepared); err != nil || (prepared > 0) != prepares {
 			t.Errorf("%s: %d statements are prepared, %v", mode, prepared, err)
 		}
+	}
+}
+
+// willful connects to sessions of MySQL that begin with other settings than the server's own defaults.
+type willful struct{ driver.Connector }
+
+func (w willful) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := w.Connector.Connect(ctx)
+	for _, set := range []string{"SET autocommit = 0, completion_type = 1, sql_safe_updates = 1, time_zone = '+05:00', sql_mode = 'ANSI'", "SET NAMES latin1"} {
+		if err == nil {
+			_, err = conn.(driver.ExecerContext).ExecContext(ctx, set, nil)
+		}
+	}
+	return conn, err
+}
+
+// TestSessionsOfMySQLAreSetUp: what a server is told to begin sessions with changes nothing.
+func TestSessionsOfMySQLAreSetUp(t *testing.T) {
+	settings := func(connector driver.Connector) (set string) {
+		t.Helper()
+		db := sql.OpenDB(connector)
+		defer db.Close()
+		err := db.QueryRowContext(t.Context(), "SELECT CONCAT_WS(' ', @@autocommit, @@completion_type, @@sql_safe_updates, @@time_zone, @@sql_mode, "+
+			"@@character_set_client, @@character_set_results, @@collation_connection)").Scan(&set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	d, err := mariadb(testenv.MySQL(t), limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := d.connector.(sessionConnector)
+	if got, want := settings(sessionConnector{willful{plain.Connector}}), settings(plain); got != want {
+		t.Errorf("the session has %s, want %s", got, want)
+	}
+}
+
+// TestDatesAreReadHoweverTheDatabaseWritesThem: the driver knows one form of them.
+func TestDatesAreReadHoweverTheDatabaseWritesThem(t *testing.T) {
+	databaseURL := testenv.Postgres(t)
+	s := openEmpty(t, databaseURL)
+	if _, err := s.db.DB.Exec("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET datestyle = ''SQL, DMY''', current_database()); END $$"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	s, err := Open(t.Context(), Config{URL: databaseURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Now(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -124,7 +124,7 @@ func (d *dialect) checkExpectedOf(n int) string {
 // workflows of the type.
 func (d *dialect) openOf(subjects string) string {
 	return d.bind("SELECT w.type, w.subject_type, w.subject_id, w.id FROM " + workflowsTable + " AS w" + d.byOneActive +
-		" WHERE w.type = ? AND w.subject_type = ? AND w.subject_id " + subjects + " AND w.state NOT IN ('finished', 'canceled') AND NOT w.allow_multiple")
+		" WHERE w.type = ? AND w.subject_type = ? AND w.subject_id " + subjects + " AND " + d.active)
 }
 
 // openMany is openOf for any subjects on PostgreSQL. It looks each up by itself, since the planner, while its

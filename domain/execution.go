@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -76,6 +77,35 @@ type ExecutionError struct {
 	Message   string
 	Backtrace string
 	Status    int // HTTP status, 0: none
+}
+
+// ForLog gives the message without what it quotes of a workflow's data or of an answer, which the log must not hold
+// (docs/operations.md). It goes by the text, since an error that is read back from its row has nothing else.
+func (e *ExecutionError) ForLog() string {
+	var mark string // before what is quoted
+	switch e.Code {
+	case ErrHTTPStatus, ErrTimeout, ErrTLS, ErrDNS, ErrAddressRefused, ErrRedirect, ErrAnswerTooLarge, ErrDataTooLarge,
+		ErrInterrupted, ErrCallbackTimeout, ErrUnexpected202, ErrStepMissing, ErrEndpointMissing, ErrTooManyExecutions, ErrSuperseded:
+		return e.Message
+	case ErrConnection:
+		mark = " could not be read: "
+		if _, cause, quotes := strings.Cut(e.Message, mark); !quotes || strings.HasPrefix(cause, "dial ") {
+			return e.Message
+		}
+	case ErrCondition:
+		mark = " failed: " // an expression that holds it is cut there
+	case ErrHookFailed:
+		mark = "): "
+	case ErrUnsavableAnswer:
+		mark = " this answer: "
+	default: // the receiver's words, or those of a newer server
+		return "The step execution says why."
+	}
+	own, _, found := strings.Cut(e.Message, mark)
+	if !found {
+		return "The step execution says why."
+	}
+	return own + strings.TrimSuffix(mark, ": ") + "; the step execution says why."
 }
 
 // Attempt records a delivery that failed, was interrupted or superseded. The one that succeeded is recorded

@@ -48,7 +48,7 @@ func (e *Engine) attempted(c *claimed, result domain.Result, saved persistence.R
 		attrs = append(attrs, slog.Bool("answers_later", true))
 	}
 	if f := result.Failure; f != nil {
-		attrs = append(attrs, slog.String("error_code", string(f.Code)), slog.String("error", f.Message), slog.Bool("retryable", f.Retryable))
+		attrs = append(attrs, slog.String("error_code", string(f.Code)), slog.String("error", f.ForLog()), slog.Bool("retryable", f.Retryable))
 	}
 	switch {
 	case saved.Err == nil:
@@ -103,7 +103,7 @@ func (e *Engine) tell(level slog.Level, what string, change *domain.Change, more
 		attrs = append(attrs, slog.String("step_execution_id", x.ID.String()), slog.String("step", x.StepName),
 			slog.Int("attempt", x.Attempt), slog.String("execution_state", string(x.State)), slog.String("outcome", string(x.Outcome)))
 		if x.Error != nil {
-			attrs = append(attrs, slog.String("error_code", string(x.Error.Code)), slog.String("error", x.Error.Message))
+			attrs = append(attrs, slog.String("error_code", string(x.Error.Code)), slog.String("error", x.Error.ForLog()))
 		}
 	}
 	if next, ok := change.Due(); ok {

@@ -118,7 +118,12 @@ func (o object) inherit(def *Definition) error {
 		}
 	}
 	def.Extends = append([]Ancestor{{Type: parent.Type, Version: parent.Version}}, parent.Extends...)
+	headersAt := at
+	if own := def.Settings.Webhook; own != nil && len(own.Headers) > 0 {
+		headersAt = o.at.key("webhook").key("headers")
+	}
 	def.Settings = def.Settings.over(parent.Settings)
+	o.r.checkMergedHeaders(def.Settings.Webhook, headersAt)
 	if !o.has("allow_multiple") {
 		def.AllowMultiple = parent.AllowMultiple
 	}
@@ -148,13 +153,17 @@ func (o object) parent(name string) (*Definition, error) {
 // resolve gives the steps in order, with everything they inherit.
 func (r *reading) resolve(def *Definition, o object, written []writtenStep) []Step {
 	var hook *Webhook
+	tellHeaders := def.Settings.Webhook.headersFit() // else that has been told
 	if h := def.Hooks.BeforeStepStarts; h != nil {
-		w, ok := h.Over(def.Settings.Webhook).resolved()
+		merged, at := h.Over(def.Settings.Webhook), o.at
+		if o.has("hooks") {
+			at = at.key("hooks").key("before_step_starts")
+		}
+		if tellHeaders {
+			r.checkMergedHeaders(merged, at)
+		}
+		w, ok := merged.resolved()
 		if !ok && len(written) > 0 {
-			at := o.at
-			if o.has("hooks") {
-				at = at.key("hooks").key("before_step_starts")
-			}
 			r.add(at, "the hook has no receiver; give webhook of the definition, or the hook itself, a url or an endpoint")
 		}
 		hook = &w
@@ -165,6 +174,9 @@ func (r *reading) resolve(def *Definition, o object, written []writtenStep) []St
 		settings := w.settings.over(def.Settings)
 		w.step.Hook = hook
 		settings.apply(&w.step)
+		if tellHeaders {
+			r.checkMergedHeaders(settings.Webhook, w.at.key("webhook").key("headers"))
+		}
 		var ok bool
 		if w.step.Webhook, ok = settings.Webhook.resolved(); !ok {
 			r.add(w.at, "the step %s has no receiver; give its webhook, or the definition's, a url or an endpoint", quoted(w.name))

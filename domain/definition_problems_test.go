@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +142,54 @@ func TestDefinitionProblems(t *testing.T) {
 	}
 	if def := parseYAML(t, `{}`, Environment{Type: "U"}); def.Type != "U" {
 		t.Errorf("the type is %q", def.Type)
+	}
+}
+
+// TestHeadersAreBoundedTogether has headers that are within their bounds in each place and beyond them once merged. Each
+// excess is told once, where it comes about.
+func TestHeadersAreBoundedTogether(t *testing.T) {
+	headers := func(letter string, n, bytes int) string {
+		list := make([]string, n)
+		for i := range list {
+			name := fmt.Sprintf("%s%02d", letter, i)
+			list[i] = name + ": " + strings.Repeat("v", bytes-len(name))
+		}
+		return "headers: {" + strings.Join(list, ", ") + "}"
+	}
+	const tooMany = " With those it inherits there are 60 headers of 600 bytes; at most 50 of 8192 bytes together are allowed. Take some out, here or where they are inherited from."
+	h30 := func(letter string) string { return headers(letter, 30, 10) }
+	for _, tt := range []struct {
+		name, parent, source string
+		want                 []string
+	}{
+		{"a child", `{type: P, webhook: {endpoint: a, ` + h30("p") + `}}`, `{type: T, extends: P, webhook: {` + h30("c") + `}, hooks: {before_step_starts: {headers: {h: h}}}, steps: [{name: a}, {name: b, webhook: {headers: {s: s}}}]}`,
+			[]string{"#/webhook/headers" + tooMany}},
+		{"the same names again", `{type: P, webhook: {endpoint: a, ` + h30("p") + `}}`, `{type: T, extends: P, webhook: {` + h30("p") + `}, steps: [{name: a, webhook: {` + h30("p") + `}}]}`, nil},
+		{"a step", `{type: P, webhook: {endpoint: a, ` + h30("p") + `}}`, `{type: T, extends: P, steps: [{name: a}, {name: b, webhook: {` + h30("s") + `}}]}`,
+			[]string{"#/steps/1/webhook/headers" + tooMany}},
+		{"a hook", `{type: P}`, `{type: T, webhook: {endpoint: a, ` + h30("d") + `}, hooks: {before_step_starts: {` + h30("h") + `}}, steps: [{name: a}]}`,
+			[]string{"#/hooks/before_step_starts" + tooMany}},
+		{"an inherited hook", `{type: P, hooks: {before_step_starts: {` + h30("h") + `}}}`, `{type: T, extends: P, webhook: {endpoint: a, ` + h30("d") + `}}`,
+			[]string{"#" + tooMany}},
+		{"bytes", `{type: P, webhook: {endpoint: a, ` + headers("p", 2, 4000) + `}}`, `{type: T, extends: P, webhook: {` + headers("c", 2, 100) + `}}`,
+			[]string{"#/webhook/headers With those it inherits there are 4 headers of 8200 bytes; at most 50 of 8192 bytes together are allowed. Take some out, here or where they are inherited from."}},
+		{"one object", `{type: P}`, `{type: T, webhook: {endpoint: a, ` + headers("d", 51, 10) + `}, steps: [{name: a, webhook: {headers: {s: s}}}]}`,
+			[]string{"#/webhook/headers At most 50 headers of 8192 bytes together are allowed."}},
+	} {
+		parent := parseYAML(t, tt.parent, Environment{})
+		_, err := ParseDefinition([]byte(tt.source), SourceYAML, Environment{Parent: func(string) (*Definition, error) { return parent, nil }})
+		if got := problemsOf(err); !slices.Equal(got, tt.want) {
+			t.Errorf("%s gives %v\n%s\nwant\n%s", tt.name, err, strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+		}
+	}
+	// A parent that was registered before there was this bound.
+	old := parseYAML(t, `{type: P, webhook: {endpoint: a, `+h30("p")+`}}`, Environment{})
+	for i := range 30 {
+		old.Settings.Webhook.Headers[fmt.Sprintf("q%02d", i)] = "vvvvvvv"
+	}
+	_, err := ParseDefinition([]byte(`{type: T, extends: P, steps: [{name: a}]}`), SourceYAML, Environment{Parent: func(string) (*Definition, error) { return old, nil }})
+	if got, want := problemsOf(err), []string{"#/extends" + tooMany}; !slices.Equal(got, want) {
+		t.Errorf("an old parent gives %q, want %q", got, want)
 	}
 }
 

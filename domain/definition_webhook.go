@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Bounds of a webhook as written.
+// Bounds of a webhook.
 const (
 	MinWebhookTimeout = 100 * time.Millisecond
 	MaxInFlightLimit  = 10_000
 	MaxURLLength      = 2048
 	MaxHeaders        = 50
-	MaxHeaderBytes    = 8 << 10 // names and values of one webhook
+	MaxHeaderBytes    = 8 << 10 // names and values of one webhook, inherited ones included
 )
 
 var webhookKeys = []string{"url", "endpoint", "path", "timeout", "headers", "max_in_flight"}
@@ -162,8 +162,29 @@ func (o object) headers(key string) map[string]string {
 	}
 	if len(members) > MaxHeaders || bytes > MaxHeaderBytes {
 		o.r.add(at, "at most %d headers of %d bytes together are allowed", MaxHeaders, MaxHeaderBytes)
+		return nil // so that what inherits them is not found too large as well
 	}
 	return out
+}
+
+// headersFit tells whether the headers of a webhook, those it inherits included, are within their bounds.
+func (w *Webhook) headersFit() bool {
+	return w == nil || len(w.Headers) <= MaxHeaders && headerBytes(w.Headers) <= MaxHeaderBytes
+}
+
+func headerBytes(headers map[string]string) (n int) {
+	for name, value := range headers {
+		n += len(name) + len(value)
+	}
+	return n
+}
+
+// checkMergedHeaders holds a webhook, merged over what it inherits, to the bounds that each of its parts keeps.
+func (r *reading) checkMergedHeaders(w *Webhook, at place) {
+	if !w.headersFit() {
+		r.add(at, "with those it inherits there are %d headers of %d bytes; at most %d of %d bytes together are allowed. Take some out, here or where they are inherited from",
+			len(w.Headers), headerBytes(w.Headers), MaxHeaders, MaxHeaderBytes)
+	}
 }
 
 // Over merges a webhook over what it inherits, key by key, headers too. A url takes the place of an inherited

@@ -29,6 +29,10 @@ func readYAML(source []byte) (any, error) {
 	if !utf8.Valid(source) {
 		return nil, Errorf(CodeUnreadableBody, "The document is not valid UTF-8.")
 	}
+	source, err := withoutVersion(source)
+	if err != nil {
+		return nil, err
+	}
 	d := yaml.NewDecoder(bytes.NewReader(source))
 	var doc, more yaml.Node
 	switch err := d.Decode(&doc); {
@@ -49,6 +53,26 @@ func readYAML(source []byte) (any, error) {
 	r := yamlReader{}
 	tree := r.value(doc.Content[0], root, 1)
 	return tree, r.problems.err(CodeUnreadableBody)
+}
+
+var yamlVersion = regexp.MustCompile(`^\x{FEFF}?(?:[ \t]*(?:#.*)?\r?\n)*(%)YAML[ \t]+(\S+)`)
+
+// withoutVersion makes a comment of the line %YAML 1.2, which the library does not know; every line keeps its number.
+func withoutVersion(source []byte) ([]byte, error) {
+	found := yamlVersion.FindSubmatchIndex(source)
+	if found == nil {
+		return source, nil
+	}
+	switch version := string(source[found[4]:found[5]]); version {
+	case "1.2":
+		source = bytes.Clone(source)
+		source[found[2]] = '#'
+	case "1.1": // of which only what 1.2 has is read
+	default:
+		return nil, Errorf(CodeUnreadableBody, "Line %d: YAML %s is not known; leave the line out, or write %%YAML 1.2.",
+			1+bytes.Count(source[:found[2]], []byte("\n")), quoted(version))
+	}
+	return source, nil
 }
 
 func unreadableYAML(err error) error {

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -56,6 +57,31 @@ folded: >-
 	}
 	if _, err := canonicalJSON(got); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestYAMLVersion reads documents that name the version of YAML they are in.
+func TestYAMLVersion(t *testing.T) {
+	for _, line := range []string{"%YAML 1.2\n---\n", "%YAML 1.2\r\n---\r\n", "# ours\n\n%YAML  1.2 # new\n---\n", "\uFEFF%YAML 1.2\n---\n", "%YAML 1.1\n---\n", "# %YAML 3.0\n"} {
+		source := line + "a: yes\nb: &x 1\n"
+		tree, err := readYAML([]byte(strings.Replace(source, "&x ", "", 1)))
+		if want := map[string]any{"a": "yes", "b": json.Number("1")}; err != nil || !reflect.DeepEqual(tree, want) {
+			t.Errorf("%q gives %v, %v", source, tree, err)
+		}
+		_, err = readYAML([]byte(source))
+		if at := fmt.Sprintf("Line %d: anchors", strings.Count(source, "\n")); err == nil || !strings.Contains(err.Error(), at) {
+			t.Errorf("%q gives %v, want %s", source, err, at)
+		}
+	}
+	for source, says := range map[string]string{
+		"# ours\n%YAML 1.3\n---\na: 1":    `Line 2: YAML "1.3" is not known; leave the line out, or write %YAML 1.2.`,
+		"%YAML 1.2\n---\na: 1\n---\nb: 1": "more than one YAML document",
+		"%YAML 1.2\n":                     "is empty",
+		"%YAML\n---\na: 1":                "cannot be read",
+	} {
+		if _, err := readYAML([]byte(source)); CodeOf(err) != CodeUnreadableBody || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q gives %v, want %q", source, err, says)
+		}
 	}
 }
 

@@ -137,7 +137,7 @@ func (c *Change) remember(a *Answer) {
 // hash tells answers apart by what they say, however they are written.
 func (a *Answer) hash() string {
 	said := *a
-	if tree, err := strictjson.Value(a.Data); err == nil {
+	if tree, err := strictjson.ExactValue(a.Data); err == nil {
 		said.Data, _ = canonicalJSON(tree) // what was read can be written
 	}
 	text, _ := json.Marshal(said)

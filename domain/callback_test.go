@@ -141,6 +141,13 @@ func TestTheFirstAnswerWins(t *testing.T) {
 			expect(t, text+" after "+first, show(again, err, t0), want)
 		}
 	}
+	var hashes [2]string
+	for i, text := range []string{`{"data":{"n":123456789012345678901234567890.5}}`, `{"data":{"n":123456789012345678901234567891.5}}`} {
+		hashes[i] = answer(text).hash()
+	}
+	if hashes[0] == hashes[1] {
+		t.Error("answers whose numbers no float64 tells apart are the same")
+	}
 	// What a condition or the hook decided is no answer of the receiver, and other steps keep nothing.
 	for _, tt := range []struct {
 		def    *Definition

@@ -234,6 +234,10 @@ func TestRequestDigest(t *testing.T) {
 	if digest("k", create, createWith(`,"data":{"a":2,"b":"é"}`)) == base {
 		t.Error("another body has the same")
 	}
+	long := digest("k", create, createWith(`,"data":{"n":123456789012345678901234567890.5}`))
+	if long == digest("k", create, createWith(`,"data":{"n":123456789012345678901234567891.5}`)) {
+		t.Error("numbers that no float64 tells apart have the same")
+	}
 	if digest("", create, createWith("")) != [32]byte{} {
 		t.Error("a request without a key has one")
 	}

@@ -68,15 +68,11 @@ func (c *contract) checkBody(op *operation, w http.ResponseWriter, r *http.Reque
 	if err := strictjson.Check(data); err != nil {
 		return domain.ReadError(err, domain.CodeInvalidRequest)
 	}
-	fits := op.body.form != nil && op.body.form.Fits(data)
-	if fits && !keyed {
-		return nil
-	}
-	value, err := strictjson.Value(data)
-	if err != nil {
-		return domain.ReadError(err, domain.CodeInvalidRequest)
-	}
-	if !fits {
+	if op.body.form == nil || !op.body.form.Fits(data) {
+		value, err := strictjson.Value(data)
+		if err != nil {
+			return domain.ReadError(err, domain.CodeInvalidRequest)
+		}
 		if faults := c.bodyProblems(op.body, value); len(faults) > 0 {
 			return domain.WithProblems(domain.CodeInvalidRequest, faults)
 		}
@@ -85,6 +81,10 @@ func (c *contract) checkBody(op *operation, w http.ResponseWriter, r *http.Reque
 		}
 	}
 	if keyed {
+		value, err := strictjson.ExactValue(data)
+		if err != nil {
+			return domain.ReadError(err, domain.CodeInvalidRequest)
+		}
 		canonical, err := json.Marshal(value) // keys sorted, white space gone
 		if err != nil {
 			return fmt.Errorf("encoding a body that was just read: %w", err)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -215,6 +216,25 @@ func TestValue(t *testing.T) {
 	}
 	if _, err := Value([]byte(`{"a":`)); err == nil {
 		t.Error("Value takes half a document")
+	}
+}
+
+// TestExactValue tells numbers apart that Value does not, and gives the others as Value does.
+func TestExactValue(t *testing.T) {
+	for doc, want := range map[string]any{
+		`1`: int64(1), `-0`: int64(0), `1.0`: 1.0, `0.10`: 0.1, `-0.0`: math.Copysign(0, -1), `1234567890.12345`: 1234567890.12345,
+		`1234567890.123456`:                 json.Number(`1234567890.123456`),
+		`-123456789012345678901234567890.5`: json.Number(`-123456789012345678901234567890.5`),
+		`123456789012345678901`:             json.Number(`123456789012345678901`),
+		`1e-400`:                            json.Number(`1e-400`), `1E2`: json.Number(`1E2`),
+		`[{"a": 0.12345678901234567}]`: []any{map[string]any{"a": json.Number(`0.12345678901234567`)}},
+	} {
+		if got, err := ExactValue([]byte(doc)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s gives %#v, %v, want %#v", doc, got, err, want)
+		}
+	}
+	if _, err := ExactValue([]byte(`{"a":`)); err == nil {
+		t.Error("ExactValue takes half a document")
 	}
 }
 

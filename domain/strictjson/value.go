@@ -1,7 +1,9 @@
 package strictjson
 
 import (
+	"encoding/json"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -9,21 +11,28 @@ import (
 // Value reads a document into map[string]any, []any, string, bool, nil, int64 and float64. A whole number
 // becomes an int64 where it fits, so that 1 stays 1 and not 1.0. It checks the form as Check does, but takes
 // numbers of any size, since a database may write 1e300 with all its zeros.
-func Value(data []byte) (any, error) {
+func Value(data []byte) (any, error) { return value(data, false) }
+
+// ExactValue is Value, but for numbers that a float64 may not hold to the digit: those of more than 15 digits and those with
+// an exponent become a json.Number, as they were written. What json.Marshal makes of it tells documents apart.
+func ExactValue(data []byte) (any, error) { return value(data, true) }
+
+func value(data []byte, exact bool) (any, error) {
 	s := newScanner(data)
 	defer s.release()
 	s.lax = true
 	if err := s.document(nil); err != nil {
 		return nil, err
 	}
-	r := reader{data: data}
+	r := reader{data: data, exact: exact}
 	return r.value(), nil
 }
 
 // reader builds values from a document that has been checked.
 type reader struct {
-	data []byte
-	pos  int
+	data  []byte
+	pos   int
+	exact bool
 }
 
 func (r *reader) space() {
@@ -83,6 +92,10 @@ func (r *reader) number() any {
 	literal := string(r.skipNumber())
 	if n, err := strconv.ParseInt(literal, 10, 64); err == nil {
 		return n
+	}
+	const held = len("1.23456789012345") // 15 digits, which every float64 gives back
+	if r.exact && (len(literal) > held || strings.ContainsAny(literal, "eE")) {
+		return json.Number(literal)
 	}
 	f, _ := strconv.ParseFloat(literal, 64) // out of range: ±Inf, as near as it gets
 	return f

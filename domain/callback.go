@@ -134,11 +134,17 @@ func (c *Change) remember(a *Answer) {
 	}
 }
 
-// hash tells answers apart by what they say, however they are written.
+// hash tells answers apart by what they say, however they are written. Empty data and an empty next say nothing.
 func (a *Answer) hash() string {
 	said := *a
 	if tree, err := strictjson.ExactValue(a.Data); err == nil {
 		said.Data, _ = canonicalJSON(tree) // what was read can be written
+	}
+	if string(said.Data) == "{}" {
+		said.Data = nil
+	}
+	if said.Next != nil && *said.Next == (NextOptions{}) {
+		said.Next = nil
 	}
 	text, _ := json.Marshal(said)
 	sum := sha256.Sum256(text)

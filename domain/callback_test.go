@@ -141,6 +141,22 @@ func TestTheFirstAnswerWins(t *testing.T) {
 			expect(t, text+" after "+first, show(again, err, t0), want)
 		}
 	}
+	// Empty data and an empty next say nothing, but an empty object within data does.
+	same := []string{``, `{}`, `{"data": { }}`, `{"next": {}}`, `{"next": {"wait": null}, "data": {}}`, `{"action": "complete", "data": null}`}
+	for _, first := range append(same, `{"data": {"a": {}}}`) {
+		c, err := callback(t, situation("waiting"), answer(first))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range same {
+			want := "unchanged"
+			if !slices.Contains(same, first) {
+				want = "already_completed"
+			}
+			again, err := Callback(withCallbacks(), c.Workflow, *c.Execution, answer(text), CallbackParams{NextID: nextID, Fence: "third"}, t0)
+			expect(t, text+" after "+first, show(again, err, t0), want)
+		}
+	}
 	var hashes [2]string
 	for i, text := range []string{`{"data":{"n":123456789012345678901234567890.5}}`, `{"data":{"n":123456789012345678901234567891.5}}`} {
 		hashes[i] = answer(text).hash()

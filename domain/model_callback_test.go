@@ -28,12 +28,21 @@ func (m *model) heard(at int, a *Answer) {
 	}
 }
 
+// withoutEmptyNext is the answer without a next that says nothing.
+func withoutEmptyNext(a *Answer) Answer {
+	said := *a
+	if said.Next != nil && *said.Next == (NextOptions{}) {
+		said.Next = nil
+	}
+	return said
+}
+
 // callback gives "changed", "unchanged" or the code of the refusal.
 func (m *model) callback(at int, a *Answer, now time.Time) string {
 	r := &m.runs[at]
 	scheduled := r.state == "scheduled"
 	switch {
-	case r.said != nil && reflect.DeepEqual(r.said, a):
+	case r.said != nil && reflect.DeepEqual(withoutEmptyNext(r.said), withoutEmptyNext(a)):
 		return "unchanged"
 	case r.said != nil:
 		return "already_completed"

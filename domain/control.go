@@ -53,9 +53,13 @@ func Control(def *Definition, w Workflow, e *Execution, cmd Command, now time.Ti
 	if c.inTargetState(w) {
 		return Change{Workflow: w, Execution: e, Unchanged: true}, nil
 	}
-	if w.State.Terminal() || (cmd.Verb == VerbResume && w.State != WorkflowPaused) {
+	switch {
+	case w.State.Terminal():
 		return Change{}, &Error{Code: CodeInvalidTransition, State: string(w.State),
 			Detail: fmt.Sprintf("A workflow that is %s cannot be asked to %s.", w.State, cmd.Verb)}
+	case cmd.Verb == VerbResume && w.State != WorkflowPaused: // with a step, else it is in its target state
+		return Change{}, &Error{Code: CodeInvalidTransition, State: string(w.State),
+			Detail: fmt.Sprintf("Only a workflow that is paused can be resumed at a step, and this one is %s; pause it first, or leave step out.", w.State)}
 	}
 	if e == nil {
 		return Change{}, fmt.Errorf("control: the open workflow %s has no execution", w.ID)

@@ -190,6 +190,20 @@ func TestControlGuardedByStepExecution(t *testing.T) {
 	expect(t, "the same skip again", show(Change{}, err, t0), "stale_execution "+nextID.String())
 }
 
+func TestResumeAtAStepTellsThatItNeedsAPause(t *testing.T) {
+	for when, says := range map[string]string{
+		"scheduled": "Only a workflow that is paused can be resumed at a step, and this one is ready; pause it first, or leave step out.",
+		"executing": "Only a workflow that is paused can be resumed at a step, and this one is performing; pause it first, or leave step out.",
+		"finished":  "A workflow that is finished cannot be asked to resume.",
+	} {
+		r := situation(when)
+		_, err := Control(abc(), r.w, r.e, Command{Verb: VerbResume, Step: "a"}, t0)
+		if err == nil || err.Error() != "invalid_transition: "+says {
+			t.Errorf("%s gives %v, want %s", when, err, says)
+		}
+	}
+}
+
 func TestControlReason(t *testing.T) {
 	for _, tt := range []struct{ given, had, want string }{{"because", "", "because"}, {"because", "old", "because"}, {"", "old", "old"}} {
 		r := situation("executing")

@@ -202,8 +202,8 @@ func TestCheckURL(t *testing.T) {
 	for url, says := range map[string]string{
 		"": "must start with", "example.com/x": "must start with", "/x": "must start with", "ftp://a": "must start with", "javascript:alert(1)": "must start with",
 		"file:///etc/passwd": "must start with", "http://": "names no host", "http:///x": "names no host", "http:a": "names no host", "http://:80": "names no host",
-		"http://u:p@a": "user or password", "http://u@a": "user or password", "http://a#f": "fragment", "http://a#": "fragment", "http://a b": "space", "http://a/\n": "space",
-		"http://é": "percent-encoded", "http://a:0": "port", "http://a:99999": "port", "http://a:x": "not a URL", "http://a:": "port", "http://[::1": "not a URL", "http://a/%zz": "not a URL",
+		"http://u:p@a": "check the signature", "http://u@a": "user or password", "http://a#f": "fragment", "http://a#": "fragment", "http://a b": "space", "http://a/\n": "space",
+		"http://é": "punycode", "http://bücher.example:80/x": "punycode", "http://a/é": "percent-encoded", "http://a?é": "percent-encoded", "http://a:0": "port", "http://a:99999": "port", "http://a:x": "not a URL", "http://a:": "port", "http://[::1": "not a URL", "http://a/%zz": "not a URL",
 		"http://" + strings.Repeat("a", 2048): "longer than 2048",
 	} {
 		if err := CheckURL(url); err == nil || !strings.Contains(err.Error(), says) {

@@ -64,12 +64,15 @@ func CheckURL(text string) error {
 	if len(text) > MaxURLLength {
 		return fmt.Errorf("the URL is longer than %d characters", MaxURLLength)
 	}
+	u, err := url.Parse(text)
 	for i := range len(text) {
-		if text[i] <= ' ' || text[i] > '~' {
+		switch c := text[i]; {
+		case c > '~' && err == nil && strings.IndexByte(u.Host, c) >= 0:
+			return fmt.Errorf("the host of the URL holds a character that is not ASCII; write the host in punycode (xn--…)")
+		case c <= ' ' || c > '~':
 			return fmt.Errorf("the URL holds a space or a character that must be percent-encoded")
 		}
 	}
-	u, err := url.Parse(text)
 	if err != nil {
 		return fmt.Errorf("%s is not a URL", quoted(text))
 	}
@@ -80,7 +83,7 @@ func CheckURL(text string) error {
 	case u.Hostname() == "" || u.Opaque != "":
 		return fmt.Errorf("the URL names no host")
 	case u.User != nil:
-		return fmt.Errorf("the URL must not carry a user or password; send an authorization header instead")
+		return fmt.Errorf("the URL must not carry a user or password; leave it out, and have the receiver check the signature of each delivery")
 	case u.Fragment != "" || strings.HasSuffix(text, "#"):
 		return fmt.Errorf("the URL must not have a fragment (#…)")
 	case strings.HasSuffix(u.Host, ":") || u.Port() != "" && (port < 1 || port > 65535):

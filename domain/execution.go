@@ -79,8 +79,8 @@ type ExecutionError struct {
 	Status    int // HTTP status, 0: none
 }
 
-// ForLog gives the message without what it quotes of a workflow's data or of an answer, which the log must not hold
-// (docs/operations.md). It goes by the text, since an error that is read back from its row has nothing else.
+// ForLog gives the message without what it quotes of a workflow's data or of an answer, which neither the log nor a span may
+// hold (docs/operations.md). It goes by the text, since an error that is read back from its row has nothing else.
 func (e *ExecutionError) ForLog() string {
 	var mark string // before what is quoted
 	switch e.Code {

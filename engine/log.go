@@ -20,6 +20,9 @@ func (e *Engine) attempted(c *claimed, result domain.Result, saved persistence.R
 	if result.Failure != nil {
 		level, figures.Error = slog.LevelWarn, result.Failure.Code
 	}
+	if result.Answer != nil && result.Answer.Action == domain.ActionFail {
+		level = slog.LevelWarn
+	}
 	e.Observer.Attempted(figures)
 	if saved.Err == nil {
 		e.Observer.Changed(&saved.Change, saved.Now)

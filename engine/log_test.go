@@ -75,6 +75,9 @@ func TestTheLogHoldsNoData(t *testing.T) {
 				if strings.Contains(line, ids[i]) && strings.Contains(line, "error_code="+string(r.code)) && strings.Contains(line, r.told) {
 					told++
 				}
+				if strings.Contains(line, ids[i]) && strings.Contains(line, "msg=attempt") && !strings.Contains(line, "level=WARN") {
+					w.t.Errorf("an attempt that failed has the line %s", line)
+				}
 			}
 			want := 2 // of the attempt and of the verb
 			if r.code == domain.ErrReceiverFailed {

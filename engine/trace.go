@@ -64,7 +64,7 @@ func (e *Engine) attempt(ctx context.Context, c *claimed) (result domain.Result,
 	case aborted:
 		ending.ErrorCode, ending.Error = "aborted", "The claim was taken away, or the server is stopping."
 	case result.Failure != nil:
-		ending.ErrorCode, ending.Error = string(result.Failure.Code), result.Failure.Message
+		ending.ErrorCode, ending.Error = string(result.Failure.Code), result.Failure.ForLog()
 	case result.Answer != nil:
 		ending.Action = string(result.Answer.Action)
 	}

@@ -1,7 +1,10 @@
 package app_test
 
 import (
+	"fmt"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -42,6 +45,49 @@ func TestDefinitionsInTheDocsAreValid(t *testing.T) {
 		if strings.HasSuffix(page, "definitions.md") && whole == 0 || strings.HasSuffix(page, "rails.md") && whole != 4 {
 			t.Errorf("%s has %d whole definitions", page, whole)
 		}
+	}
+}
+
+var shellBlock = regexp.MustCompile("(?s)```(?:sh)?\n([^`]*\\bcurl [^`]*)```")
+
+// TestCurlExamplesInTheDocsWork runs the commands of README and the docs that call the API, README's first, as it
+// registers the definition. ID is a new workflow for each block.
+func TestCurlExamplesInTheDocsWork(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("curl is not installed")
+	}
+	s := settingsFor(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"), "")
+	s.TestMode, s.Concurrency = "true", "0"
+	service := startService(t, s)
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for _, page := range append([]string{"../README.md"}, pages...) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range shellBlock.FindAllStringSubmatch(string(text), -1) {
+			var made workflow
+			if ran > 0 {
+				service.call(t, http.StatusCreated, "POST", "/v1/workflows",
+					fmt.Sprintf(`{"type": "SignupWorkflow", "subject": {"type": "Page", "id": "%d"}}`, ran), &made)
+			}
+			ran++
+			script := "set -euo pipefail\ncurl() { command curl -sS --fail-with-body \"$@\"; }\n" + block[1]
+			script = regexp.MustCompile(`(http://127\.0\.0\.1|localhost):8080`).ReplaceAllString(script, service.base)
+			cmd := exec.Command("bash", "-c", script)
+			cmd.Dir, cmd.Env = "..", append(os.Environ(), "ID="+made.ID)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s\n%s", page, err, block[1], out)
+			}
+		}
+	}
+	if ran != 8 {
+		t.Errorf("%d blocks of commands were run", ran)
 	}
 }
 

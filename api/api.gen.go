@@ -741,7 +741,7 @@ type StepExecution struct {
 	Attempt int `json:"attempt"`
 
 	// Attempts Only where a single step execution is read.
-	Attempts    []Attempt `json:"attempts,omitempty"`
+	Attempts    []Attempt `json:"attempts,omitzero"`
 	CanceledAt  *Time     `json:"canceled_at"`
 	CompletedAt *Time     `json:"completed_at"`
 	CreatedAt   Time      `json:"created_at"`

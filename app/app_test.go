@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -46,6 +47,24 @@ func TestAWorkflowRunsFromStartToEnd(t *testing.T) {
 			t.Errorf("the workflow's data is %s", got)
 		}
 	})
+}
+
+// TestAttemptsAreInTheSingleReadAlone reads a step execution of which no attempt was made.
+func TestAttemptsAreInTheSingleReadAlone(t *testing.T) {
+	t.Parallel()
+	s := startService(t, settingsFor(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"), ""))
+	s.register(t, "http://127.0.0.1:9/", "P1D")
+	id := s.history(t, s.create(t).ID)[0].ID
+	var single map[string]json.RawMessage
+	s.call(t, http.StatusOK, "GET", "/v1/step-executions/"+id, "", &single)
+	if string(single["attempts"]) != "[]" {
+		t.Errorf("the single read has attempts %q, want []", single["attempts"])
+	}
+	var list struct{ Items []map[string]json.RawMessage }
+	s.call(t, http.StatusOK, "GET", "/v1/step-executions", "", &list)
+	if attempts, there := list.Items[0]["attempts"]; there {
+		t.Errorf("the list has attempts %s", attempts)
+	}
 }
 
 func TestWithKeysOnlyTheyOpenTheAPI(t *testing.T) {

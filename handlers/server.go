@@ -47,9 +47,7 @@ func NewRouter(d Deps) (http.Handler, error) {
 	p := problems{log: d.Log}
 	r := chi.NewRouter()
 	r.Use(identify(d.NewID, p), logAccess(d.Log, d.Served), recoverPanic(p), middleware.GetHead, refuseForeignPages(p))
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		p.write(w, r, domain.Errorf(domain.CodeNotFound, "There is nothing at this path; /openapi.yaml lists what there is."))
-	})
+	r.NotFound(notFound(p))
 	r.MethodNotAllowed(methodNotAllowed(r, p))
 
 	timed := r.With(limitTime(c))
@@ -112,7 +110,14 @@ func ready(check func(context.Context) error, p problems) http.HandlerFunc {
 	}
 }
 
-// methodNotAllowed answers 405 with the methods that the path has.
+func notFound(p problems) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p.write(w, r, domain.Errorf(domain.CodeNotFound, "There is nothing at this path; /openapi.yaml lists what there is."))
+	}
+}
+
+// methodNotAllowed answers 405 with the methods that the path has, and 404 if it has none: a method that the router
+// does not know comes here whatever the path.
 func methodNotAllowed(routes chi.Routes, p problems) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
@@ -124,6 +129,10 @@ func methodNotAllowed(routes chi.Routes, p problems) http.HandlerFunc {
 			if routes.Match(chi.NewRouteContext(), method, path) {
 				allowed = append(allowed, method)
 			}
+		}
+		if allowed == nil {
+			notFound(p)(w, r)
+			return
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		p.write(w, r, domain.Errorf(domain.CodeMethodNotAllowed, "This path has %s.", strings.Join(allowed, " and ")))

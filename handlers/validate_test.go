@@ -209,12 +209,19 @@ func TestMethodNotAllowed(t *testing.T) {
 		"GET /v1/workflows/" + workflowID + "/pause":    "POST",
 		"POST /v1/definitions/A":                        "GET, PUT",
 		"POST /healthz":                                 "GET",
+		"FOO /v1/workflows/" + workflowID:               "GET",
 		"OPTIONS /v1/workflows/" + workflowID + "/data": "PATCH",
 	} {
 		method, target, _ := strings.Cut(request, " ")
 		w := e.do(method, target, "")
 		if p := problemIn(t, w); w.Code != 405 || p.Code != domain.CodeMethodNotAllowed || w.Header().Get("Allow") != allow {
 			t.Errorf("%s: %d %s, Allow %q, want %q", request, w.Code, p.Code, w.Header().Get("Allow"), allow)
+		}
+	}
+	for _, method := range []string{"FOO", "GET"} {
+		w := e.do(method, "/nope", "")
+		if p := problemIn(t, w); w.Code != 404 || p.Code != domain.CodeNotFound || w.Header()["Allow"] != nil {
+			t.Errorf("%s /nope: %d %s, Allow %q", method, w.Code, p.Code, w.Header()["Allow"])
 		}
 	}
 }

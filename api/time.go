@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -32,9 +33,9 @@ func (t Time) MarshalText() ([]byte, error) {
 	return t.Time.UTC().AppendFormat(make([]byte, 0, len(timeLayout)), timeLayout), nil
 }
 
-// UnmarshalText reads an RFC 3339 time.
+// UnmarshalText reads an RFC 3339 time, whose t and z may be in lower case.
 func (t *Time) UnmarshalText(b []byte) error {
-	at, err := time.Parse(time.RFC3339Nano, string(b))
+	at, err := time.Parse(time.RFC3339Nano, strings.ToUpper(string(b)))
 	if err != nil {
 		return fmt.Errorf("%q is not an RFC 3339 time", b)
 	}

@@ -28,6 +28,13 @@ func TestTimeIsFixedWidthUTC(t *testing.T) {
 	}
 }
 
+func TestTimeReadsLowerCase(t *testing.T) {
+	var at Time
+	if err := at.Bind("2026-01-02t03:04:05z"); err != nil || at.String() != "2026-01-02T03:04:05.000000Z" {
+		t.Errorf("it is read as %v, %v", at, err)
+	}
+}
+
 func TestTimeRefusesWhatIsNoTime(t *testing.T) {
 	for _, text := range []string{`"2026-02-30T00:00:00Z"`, `"2026-01-02"`, `"2026-01-02 03:04:05Z"`, `17`, `""`, `"`} {
 		var at Time

@@ -180,6 +180,8 @@ func (c *contract) checkParameter(p *openapi3.Parameter, given []string) []domai
 			return []domain.Problem{{Parameter: p.Name, Detail: "expected true or false"}}
 		}
 		value = given[0] == "true"
+	case schema.Format == "date-time" && strings.Contains(given[0], " ") && checkTime(strings.Replace(given[0], " ", "+", 1)) == nil:
+		return []domain.Problem{{Parameter: p.Name, Detail: "a + in a query stands for a space; write the + of the offset as %2B"}}
 	default:
 		value = given[0]
 	}

@@ -22,7 +22,7 @@ const mostProblems = 100
 // its own words, so that the edge and the engine agree.
 var formats = map[string]func(string) error{
 	"uuid":           checkUUID,
-	"date-time":      func(text string) error { _, err := domain.ParseTime(text); return err },
+	"date-time":      checkTime,
 	"Name":           domain.CheckName,
 	"EndpointName":   domain.CheckName,
 	"SubjectType":    domain.CheckSubjectType,
@@ -38,6 +38,15 @@ func checkUUID(text string) error {
 		return errors.New("expected an id such as 019b7c5a-2f00-7d11-8a51-0f3c2b1a9e70")
 	}
 	return nil
+}
+
+// checkTime takes t and z in lower case too, as RFC 3339 does.
+func checkTime(text string) error {
+	if _, err := domain.ParseTime(strings.ToUpper(text)); err == nil {
+		return nil
+	}
+	_, err := domain.ParseTime(text)
+	return err
 }
 
 // checkByDomain replaces the rules that the contract spells out for readers and generators by the checks of

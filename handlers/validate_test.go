@@ -249,6 +249,37 @@ func TestSentences(t *testing.T) {
 	}
 }
 
+// What RFC 3339 allows is taken, and an offset whose + became a space is told what to write.
+func TestTimesInAQuery(t *testing.T) {
+	e := newEdge(t)
+	for query, at := range map[string]string{
+		"2026-01-02t03:04:05z":             "2026-01-02T03:04:05.000000Z",
+		"2026-01-02T03:04:05.5%2B02:00":    "2026-01-02T01:04:05.500000Z",
+		"2026-01-02t03:04:05.000006-02:00": "2026-01-02T05:04:05.000006Z",
+	} {
+		if w := e.do("GET", "/v1/workflows?created_after="+query, ""); w.Code != 200 {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		} else if got := e.api.list.Params.CreatedAfter.String(); got != at {
+			t.Errorf("%s is read as %s, want %s", query, got, at)
+		}
+	}
+	const plus = "a + in a query stands for a space; write the + of the offset as %2B"
+	for query, detail := range map[string]string{
+		"2026-01-02T03:04:05+02:00": plus,
+		"2026-01-02t03:04:05+02:00": plus,
+		"2026-01-02+03:04:05":       `"2026-01-02 03:04:05" is not a time from 1970 to 9000; write RFC 3339, for example "2026-01-02T03:04:05Z"`,
+		"tomorrow":                  `"tomorrow" is not a time from 1970 to 9000; write RFC 3339, for example "2026-01-02T03:04:05Z"`,
+	} {
+		if p := problemIn(t, e.do("GET", "/v1/workflows?created_after="+query, "")); len(p.Errors) != 1 || p.Errors[0].Detail != detail {
+			t.Errorf("%s: %+v", query, p)
+		}
+	}
+	body := createWith(`,"at":"2026-01-02t03:04:05z"`)
+	if w := e.do("POST", "/v1/workflows", body); w.Code != 201 || e.api.create.Body.At.String() != "2026-01-02T03:04:05.000000Z" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestProblemsAreBounded(t *testing.T) {
 	e := newEdge(t)
 	var more strings.Builder

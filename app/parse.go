@@ -176,6 +176,9 @@ func (f *faults) webhookSecrets(text string) []webhook.Secret {
 		}
 		secrets = append(secrets, secret)
 	}
+	if text != "" && i == 0 {
+		f.add("GENEVADRIVE_WEBHOOK_SECRETS", "", `it is set, but holds no secret; make one with echo "whsec_$(openssl rand -base64 32)", or unset it to have SQLite's used`)
+	}
 	return secrets
 }
 

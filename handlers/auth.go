@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -22,7 +23,8 @@ type Key struct {
 	Secret string
 }
 
-// ParseKeys reads "name:key,name:key". A key has at least 16 visible characters; names and keys are unique.
+// ParseKeys reads "name:key,name:key". A key has at least 16 visible characters; names and keys are unique. "" has no
+// keys, which leaves a server open; any other text has one.
 func ParseKeys(text string) ([]Key, error) {
 	var keys []Key
 	names, secrets := map[string]bool{}, map[string]bool{}
@@ -43,6 +45,9 @@ func ParseKeys(text string) ([]Key, error) {
 		}
 		names[name], secrets[secret] = true, true
 		keys = append(keys, Key{Name: name, Secret: secret})
+	}
+	if text != "" && keys == nil {
+		return nil, errors.New("it is set, but holds no key; write name:key,… or unset it to start without keys, on loopback only")
 	}
 	return keys, nil
 }

@@ -108,11 +108,13 @@ func TestParseKeys(t *testing.T) {
 		t.Errorf("nothing is read as %v, %v", got, err)
 	}
 	for text, part := range map[string]string{
-		"0123456789abcdef":                          "name:key",
-		":0123456789abcdef":                         "name:key",
-		"1a:0123456789abcde":                        "name:key",
-		"ci:short":                                  "16",
-		"ci:0123456789 abcdef1":                     "visible",
+		",":                     "holds no key",
+		" , ":                   "holds no key",
+		"0123456789abcdef":      "name:key",
+		":0123456789abcdef":     "name:key",
+		"1a:0123456789abcde":    "name:key",
+		"ci:short":              "16",
+		"ci:0123456789 abcdef1": "visible",
 		"ci:0123456789abcdef,ci:fedcba9876543210":   "two API keys are named ci",
 		"ci:0123456789abcdef,ops:0123456789abcdef":  "same",
 		"ci:0123456789abcdef,ops:0123456789abcdéf1": "visible",

@@ -115,3 +115,19 @@ func TestEndpointViews(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
+
+// A server without a secret key may meet endpoints that another one has made.
+func TestEndpointsWithoutASecretKey(t *testing.T) {
+	e := newEdge(t)
+	e.api.err = domain.Errorf(domain.CodeSecretKeyMissing, "There is no key.")
+	for _, request := range []string{"GET /v1/endpoints", "GET /v1/endpoints/app", "PUT /v1/endpoints/app", "POST /v1/endpoints/app/rotate"} {
+		method, target, _ := strings.Cut(request, " ")
+		body := ""
+		if method == "PUT" {
+			body = `{"url":"https://a.example"}`
+		}
+		if w := e.do(method, target, body); w.Code != 422 || problemCode(t, w) != domain.CodeSecretKeyMissing {
+			t.Errorf("%s: %d %s", request, w.Code, w.Body)
+		}
+	}
+}

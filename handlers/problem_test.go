@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genevadrive/genevadrive/api"
 	"github.com/genevadrive/genevadrive/domain"
 )
 
@@ -149,6 +150,20 @@ func TestKindsAreComplete(t *testing.T) {
 		var p problem
 		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != k.Status || p.Status != k.Status || p.Code != k.Code || p.Title != k.Title {
 			t.Errorf("%s is sent as %d %s", k.Code, w.Code, w.Body)
+		}
+	}
+}
+
+// The contract names every code of the statuses that have several, so that clients know what to tell apart.
+func TestTheContractListsTheCodes(t *testing.T) {
+	doc, err := api.ValidationDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range domain.Kinds() {
+		name := map[int]string{409: "Conflict", 410: "Gone", 422: "Unprocessable"}[k.Status]
+		if name != "" && !strings.Contains(*doc.Components.Responses[name].Value.Description, "`"+string(k.Code)+"`") {
+			t.Errorf("the response %s does not list %s", name, k.Code)
 		}
 	}
 }

@@ -1748,7 +1748,8 @@ export interface components {
         /**
          * @description The body could be read, but something in it is wrong; `errors` lists everything. The code is
          *     `invalid_request`, or one that says more: `invalid_definition`, `invalid_answer`, `unknown_step`,
-         *     `data_too_large`, `empty_filter`, `idempotency_key_reused`, `public_url_missing`.
+         *     `data_too_large`, `empty_filter`, `idempotency_key_reused`, `public_url_missing`. On
+         *     endpoints `secret_key_missing` says that the server has no `GENEVADRIVE_SECRET_KEY`.
          */
         Unprocessable: {
             headers: {
@@ -3081,6 +3082,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -3113,6 +3115,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -307,5 +309,43 @@ func TestHTTPServerHasLimits(t *testing.T) {
 	}
 	if s.WriteTimeout <= requestTimeout {
 		t.Error("an answer that takes the whole request timeout could not be written")
+	}
+}
+
+// What net/http refuses by itself is no problem on the wire; the contract and docs/clients.md say so, and which
+// statuses it has.
+func TestWhatIsNoProperHTTPIsRefusedInPlainText(t *testing.T) {
+	clients, err := os.ReadFile("../docs/clients.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(newEdge(t).h)
+	server.Config = NewHTTPServer("", server.Config.Handler, slog.New(slog.DiscardHandler))
+	server.Start()
+	t.Cleanup(server.Close)
+	for request, status := range map[string]string{
+		"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n":                                        "400",
+		"GET / HTTP/1.1\r\nHost: a\r\nA: b\x00c\r\n\r\n":                              "400",
+		"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n":                              "417",
+		"GET / HTTP/1.1\r\nHost: a\r\nA: " + strings.Repeat("x", 40<<10) + "\r\n\r\n": "431",
+		"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n":                "501",
+		"GET / HTTP/3.1\r\nHost: a\r\n\r\n":                                           "505",
+	} {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = io.WriteString(conn, request) }()
+		text, _ := io.ReadAll(conn) // it may end in a reset, as not all of the request was read
+		conn.Close()
+		answer := strings.ToLower(string(text))
+		if !strings.HasPrefix(answer, "http/1.1 "+status) || strings.Contains(answer, "x-request-id") || strings.Contains(answer, "json") {
+			t.Errorf("%.60q is answered %q", request, text)
+		}
+	}
+	for page, text := range map[string][]byte{"the contract": api.Document, "docs/clients.md": clients} {
+		if !strings.Contains(strings.Join(strings.Fields(string(text)), " "), "with 400, 417, 431, 501 or 505") {
+			t.Errorf("%s does not name these statuses", page)
+		}
 	}
 }

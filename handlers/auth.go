@@ -23,7 +23,7 @@ type Key struct {
 	Secret string
 }
 
-// ParseKeys reads "name:key,name:key". A key has at least 16 visible characters; names and keys are unique. "" has no
+// ParseKeys reads "name:key,name:key". A key has at least 16 visible ASCII characters; names and keys are unique. "" has no
 // keys, which leaves a server open; any other text has one.
 func ParseKeys(text string) ([]Key, error) {
 	var keys []Key
@@ -36,8 +36,10 @@ func ParseKeys(text string) ([]Key, error) {
 		switch {
 		case !ok || domain.CheckName(name) != nil:
 			return nil, fmt.Errorf("API key %d has no proper name; write name:key, the name starting with a letter", i+1)
-		case len(secret) < 16 || strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }):
-			return nil, fmt.Errorf("API key %s must have at least 16 visible characters", name)
+		case strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }):
+			return nil, fmt.Errorf("API key %s holds a space or another character that cannot be in one; write letters, digits and signs of ASCII, and a comma between keys", name)
+		case len(secret) < 16:
+			return nil, fmt.Errorf("API key %s must have at least 16 characters", name)
 		case names[name]:
 			return nil, fmt.Errorf("two API keys are named %s", name)
 		case secrets[secret]:

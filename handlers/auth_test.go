@@ -114,10 +114,10 @@ func TestParseKeys(t *testing.T) {
 		":0123456789abcdef":     "name:key",
 		"1a:0123456789abcde":    "name:key",
 		"ci:short":              "16",
-		"ci:0123456789 abcdef1": "visible",
+		"ci:0123456789 abcdef1": "holds a space",
 		"ci:0123456789abcdef,ci:fedcba9876543210":   "two API keys are named ci",
 		"ci:0123456789abcdef,ops:0123456789abcdef":  "same",
-		"ci:0123456789abcdef,ops:0123456789abcdéf1": "visible",
+		"ci:0123456789abcdef,ops:0123456789abcdéf1": "ASCII",
 	} {
 		_, err := ParseKeys(text)
 		if err == nil || !strings.Contains(err.Error(), part) {

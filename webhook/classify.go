@@ -47,6 +47,8 @@ func classify(ctx context.Context, err error, took time.Duration) *DeliveryError
 		network   net.Error
 	)
 	switch {
+	case errors.As(err, &refused) && refused.Alone:
+		return failed(domain.ErrAddressRefused, "The receiver was not contacted: %s. Use another address, or have the operator list %s itself in GENEVADRIVE_WEBHOOK_ALLOW_NETS; a network around it does not open it.", refused, refused.Addr.WithZone(""))
 	case errors.As(err, &refused):
 		return failed(domain.ErrAddressRefused, "The receiver was not contacted: %s. Use a public address, or have the operator list its network in GENEVADRIVE_WEBHOOK_ALLOW_NETS.", refused)
 	case errors.Is(ctx.Err(), context.Canceled):

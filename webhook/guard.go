@@ -16,6 +16,7 @@ import (
 type RefusedError struct {
 	Addr   netip.Addr // the address after resolution; invalid if it could not be read
 	Reason string     // what kind of address it is
+	Alone  bool       // it is opened only by listing this very address, not by a network it is in
 }
 
 func (e *RefusedError) Error() string {
@@ -88,7 +89,7 @@ func (g *Guard) Check(addr netip.Addr) error {
 		return nil
 	}
 	if isMetadata(plain) {
-		return &RefusedError{Addr: addr, Reason: "it is a cloud's metadata service, which is opened only by listing it by itself"}
+		return &RefusedError{Addr: addr, Alone: true, Reason: "it is a cloud's metadata service"}
 	}
 	if err := g.public.SafeAddr(plain); err != nil {
 		return &RefusedError{Addr: addr, Reason: kindOf(plain)}
@@ -99,7 +100,7 @@ func (g *Guard) Check(addr netip.Addr) error {
 	for _, inner := range carried(plain) {
 		var refused *RefusedError
 		if errors.As(g.Check(inner), &refused) {
-			return &RefusedError{Addr: addr, Reason: fmt.Sprintf("it leads to %s; %s", inner, refused.Reason)}
+			return &RefusedError{Addr: addr, Alone: refused.Alone, Reason: fmt.Sprintf("it leads to %s; %s", inner, refused.Reason)}
 		}
 	}
 	return nil

@@ -85,13 +85,18 @@ func TestDeliverRefusesInternalHostsHoweverSpelled(t *testing.T) {
 func TestDeliverSaysWhichAddressWasRefused(t *testing.T) {
 	c := New(Config{Guard: NewGuard(nil), Resolver: startDNS(t, fixedNames(inetAton))})
 	t.Cleanup(c.Close)
-	r := c.Deliver(t.Context(), testDelivery("https://private.test/hook?token=hunter2"))
-	if r.Err == nil || r.Err.Code != "address_refused" || !r.Err.Retryable {
-		t.Fatalf("got %+v, want address_refused", r.Err)
-	}
-	for _, part := range []string{"10.0.0.1", "private network", "GENEVADRIVE_WEBHOOK_ALLOW_NETS"} {
-		if !strings.Contains(r.Err.Message, part) {
-			t.Errorf("message %q, want it to say %q", r.Err.Message, part)
+	for host, want := range map[string]string{
+		"private.test": "the address 10.0.0.1 is not open to webhooks: it is in a private network. " +
+			"Use a public address, or have the operator list its network in GENEVADRIVE_WEBHOOK_ALLOW_NETS.",
+		"metadata.test": "the address 169.254.169.254 is not open to webhooks: it is a cloud's metadata service. " +
+			"Use another address, or have the operator list 169.254.169.254 itself in GENEVADRIVE_WEBHOOK_ALLOW_NETS; a network around it does not open it.",
+	} {
+		r := c.Deliver(t.Context(), testDelivery("https://"+host+"/hook?token=hunter2"))
+		if r.Err == nil || r.Err.Code != "address_refused" || !r.Err.Retryable {
+			t.Fatalf("%s: got %+v, want address_refused", host, r.Err)
+		}
+		if r.Err.Message != "The receiver was not contacted: "+want {
+			t.Errorf("%s: the message is %q", host, r.Err.Message)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func failed(code domain.ErrorCode, format string, args ...any) *DeliveryError {
 // A definition or endpoint with such a URL should not have been accepted; no attempt will mend it.
 var (
 	errBadURL   = &DeliveryError{Code: string(domain.ErrAddressRefused), Message: "The webhook's URL is not an http or https URL with a host; correct it in the definition or endpoint."}
-	errUserInfo = &DeliveryError{Code: string(domain.ErrAddressRefused), Message: "The webhook's URL holds a user name or password before an @; remove it and send an Authorization header instead."}
+	errUserInfo = &DeliveryError{Code: string(domain.ErrAddressRefused), Message: "The webhook's URL holds a user name or password before an @; remove it: receivers know deliveries by their signature."}
 )
 
 // classify puts a failure to get a response, or all of it, under its code. took is how long that lasted.

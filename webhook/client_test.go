@@ -299,6 +299,8 @@ func TestDeliverUnusableURL(t *testing.T) {
 			t.Errorf("%q: %+v, want address_refused for good", url, r.Err)
 		} else if strings.Contains(r.Err.Message, "hunter2") {
 			t.Errorf("%q: the message repeats the password", url)
+		} else if strings.Contains(url, "@") && !strings.Contains(r.Err.Message, "know deliveries by their signature") {
+			t.Errorf("%q: %s", url, r.Err.Message)
 		}
 	}
 }

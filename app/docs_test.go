@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/genevadrive/genevadrive/app"
+	"github.com/genevadrive/genevadrive/internal/testenv"
 )
 
 var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
@@ -54,9 +55,7 @@ var shellBlock = regexp.MustCompile("(?s)```(?:sh)?\n([^`]*\\bcurl [^`]*)```")
 // registers the definition. ID is a new workflow for each block.
 func TestCurlExamplesInTheDocsWork(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("curl is not installed")
-	}
+	testenv.Curl.Path(t)
 	s := settingsFor(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"), "")
 	s.TestMode, s.Concurrency = "true", "0"
 	service := startService(t, s)

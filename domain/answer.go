@@ -97,8 +97,9 @@ var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|
 // ParseTime reads an RFC 3339 time from 1970 to 9000, which every database can keep and compare, whatever its
 // zone, and gives it in UTC, in microseconds. Requests and answers may name no others.
 func ParseTime(s string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || !rfc3339.MatchString(s) || t.UTC().Year() < 1970 || t.UTC().Year() > 9000 {
+	upper := strings.ToUpper(s) // t and z may be in lower case
+	t, err := time.Parse(time.RFC3339, upper)
+	if err != nil || !rfc3339.MatchString(upper) || t.UTC().Year() < 1970 || t.UTC().Year() > 9000 {
 		return time.Time{}, fmt.Errorf(`%s is not a time from 1970 to 9000; write RFC 3339, for example "2026-01-02T03:04:05Z"`, quoted(s))
 	}
 	return t.UTC().Truncate(time.Microsecond), nil

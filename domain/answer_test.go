@@ -44,6 +44,7 @@ func TestParseAnswer(t *testing.T) {
 		{`{"action":"skip","next":{"at":"2026-01-02T03:04:05.000006Z","priority":9}}`, Answer{Action: ActionSkip, Next: &NextOptions{At: &at, Priority: ptr(9)}}},
 		// null stands for an absent field, as the serialisers of many languages write it, where the field is optional.
 		{`{"wait":null,"at":null,"data":null,"reason":null,"next":null,"error":null,"retryable":null}`, Answer{Action: ActionComplete}},
+		{`{"action":"reattempt","at":"2026-01-02t05:04:05.000006+02:00"}`, Answer{Action: ActionReattempt, At: &at}},
 		{`{"action":"reattempt","wait":null,"at":"2026-01-02T03:04:05.000006Z"}`, Answer{Action: ActionReattempt, At: &at}},
 		{`{"action":"fail","error":{"message":"null","backtrace":null},"retryable":null}`, Answer{Action: ActionFail, Message: "null"}},
 		{`{"action":"fail","error":null,"retryable":true}`, Answer{Action: ActionFail, Retryable: true}},

@@ -40,11 +40,7 @@ func checkUUID(text string) error {
 	return nil
 }
 
-// checkTime takes t and z in lower case too, as RFC 3339 does.
 func checkTime(text string) error {
-	if _, err := domain.ParseTime(strings.ToUpper(text)); err == nil {
-		return nil
-	}
 	_, err := domain.ParseTime(text)
 	return err
 }

@@ -99,7 +99,7 @@ func TestSessionsOfMySQLAreSetUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := d.connector.(sessionConnector)
-	if got, want := settings(sessionConnector{willful{plain.Connector}}), settings(plain); got != want {
+	if got, want := settings(sessionConnector{willful(plain)}), settings(plain); got != want {
 		t.Errorf("the session has %s, want %s", got, want)
 	}
 }

@@ -58,6 +58,10 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 			names = append(names, m.String())
 		}
 	}
+	if isLockTimeout(err) {
+		return nil, fmt.Errorf("migrating the schema: something else, such as a backup of the database, holds a lock that it needs (%w); "+
+			"nothing is lost, run it again once that has ended", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("migrating the schema: %w", explain(err))
 	}

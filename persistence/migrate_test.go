@@ -38,6 +38,41 @@ func TestMigrationsRunAgain(t *testing.T) {
 	})
 }
 
+// TestAMigrationTellsOfALock has a backup read a table that a migration changes.
+func TestAMigrationTellsOfALock(t *testing.T) {
+	ctx := t.Context()
+	s, err := persistence.Open(ctx, persistence.Config{URL: testenv.Postgres(t) + "&lock_timeout=10"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if _, err := s.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	backup, err := s.DB().BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = backup.Rollback() }()
+	for _, query := range []string{"DROP INDEX geneva_drive_step_executions_listed", "DELETE FROM geneva_drive_migrations"} {
+		if _, err := s.DB().ExecContext(ctx, query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := backup.ExecContext(ctx, "LOCK TABLE geneva_drive_step_executions IN EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Migrate(ctx); err == nil || !strings.Contains(err.Error(), "holds a lock") {
+		t.Errorf("beside the backup it says %v", err)
+	}
+	if err := backup.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Migrate(ctx); err != nil {
+		t.Errorf("after the backup: %v", err)
+	}
+}
+
 // TestMigrationsAreForMySQLToo looks for what MariaDB alone understands, since the tests have no MySQL.
 func TestMigrationsAreForMySQLToo(t *testing.T) {
 	files, err := migrations.For("mysql")

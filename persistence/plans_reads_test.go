@@ -133,6 +133,40 @@ func TestACreatePassesOverWhatHasEnded(t *testing.T) {
 	})
 }
 
+// TestASubjectIsFoundByItsIDAlone has many workflows: a list by the id of a subject goes through the index that begins with
+// its type.
+func TestASubjectIsFoundByItsIDAlone(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := t.Context()
+		backlog(t, s, chain("one"))
+		other, err := domain.NewWorkflow(chain("one"), domain.CreateParams{ID: newID(), ExecutionID: newID(), SubjectType: "Order", SubjectID: "42"}, time.Now().UTC())
+		if err != nil {
+			t.Fatal(err)
+		}
+		save := saving{newWorkflows: [][]any{workflowInsert(&other.Workflow)}}
+		if err := s.transact(ctx, func(tx transaction) error { return tx.commit(ctx, save.statements(&s.dialect)...) }); err != nil {
+			t.Fatal(err)
+		}
+		if types, err := s.subjectTypes(ctx); err != nil || !slices.Equal(types, []string{"Order", "User"}) {
+			t.Errorf("the types are %q, %v", types, err)
+		}
+		for _, known := range []bool{false, true} {
+			if known {
+				analyze(t, s, workflowsTable)
+			}
+			q, err := s.workflowsOf(ctx, WorkflowFilter{SubjectIDs: []string{"42"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			expectWalk(t, s, fmt.Sprintf("statistics %v", known), q.Limit(51), workflowsTable+"_subject", true)
+		}
+		list, _, err := s.Workflows(ctx, WorkflowFilter{SubjectIDs: []string{"42"}}, Page{Limit: 9})
+		if err != nil || len(list) != 1 || list[0].Workflow.ID != other.Workflow.ID {
+			t.Errorf("listed are %v, %v", list, err)
+		}
+	})
+}
+
 // rowsRead is how many rows a session of MySQL has read.
 func rowsRead(t *testing.T, conn bun.Conn) (sum int) {
 	t.Helper()

@@ -43,7 +43,11 @@ func (s *Store) Workflows(ctx context.Context, f WorkflowFilter, p Page) ([]Row,
 	if err != nil {
 		return nil, "", err
 	}
-	q := f.apply(s.selectWorkflows()).OrderExpr("w.id DESC").Limit(int64(p.Limit) + 1)
+	q, err := s.workflowsOf(ctx, f)
+	if err != nil {
+		return nil, "", err
+	}
+	q.Limit(int64(p.Limit) + 1)
 	if after != "" {
 		last, err := uuid.Parse(after)
 		if err != nil {
@@ -57,6 +61,36 @@ func (s *Store) Workflows(ctx context.Context, f WorkflowFilter, p Page) ([]Row,
 	}
 	list, next := paged(rows, p, f, func(r Row) string { return r.Workflow.ID.String() })
 	return list, next, nil
+}
+
+// workflowsOf is the query of the workflows that a filter lets through, newest first.
+func (s *Store) workflowsOf(ctx context.Context, f WorkflowFilter) (*bun.SelectQuery, error) {
+	if len(f.SubjectIDs) > 0 && len(f.SubjectTypes) == 0 {
+		types, err := s.subjectTypes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		f.SubjectTypes = types
+	}
+	return f.apply(s.selectWorkflows()).OrderExpr("w.id DESC"), nil
+}
+
+// maxSubjectTypes is how many types of subjects a search by the id alone looks through one by one.
+const maxSubjectTypes = 100
+
+// subjectTypes gives the types of subjects that workflows have, none if there are very many. The index of subjects begins
+// with the type: it is walked from one to the next, and answers a search by the id once they are known.
+func (s *Store) subjectTypes(ctx context.Context) (types []string, err error) {
+	for last := ""; len(types) <= maxSubjectTypes; {
+		q := s.read.NewSelect().ColumnExpr("w.subject_type").TableExpr(workflowsTable+" AS w").
+			Where("w.subject_type > ?", last).OrderExpr("w.subject_type").Limit(1)
+		next, err := collect(ctx, s, q, 1, (*record).text)
+		if err != nil || len(next) == 0 {
+			return types, err
+		}
+		last, types = next[0], append(types, next[0])
+	}
+	return nil, nil
 }
 
 func (s *Store) selectWorkflows() *bun.SelectQuery {

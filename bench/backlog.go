@@ -128,17 +128,23 @@ func (s *system) besideRounds(full *system, asleep string) error {
 	var rates [2][]float64
 	var waits [2][]latency
 	for round := range s.bench.rounds + 1 {
-		for i, which := range []*system{s, full} {
-			speed, err := which.throughput(load{workflows: s.bench.workflows / 2})
+		both := []*system{s, full}
+		for n := range 4 { // twice in turn
+			speed, err := both[n%2].throughput(load{workflows: s.bench.workflows / 2})
 			if err != nil {
 				return err
 			}
+			if round > 0 {
+				rates[n%2] = append(rates[n%2], speed.rate)
+			}
+		}
+		for i, which := range both {
 			wait, err := which.latency()
 			if err != nil {
 				return err
 			}
 			if round > 0 {
-				rates[i], waits[i] = append(rates[i], speed.rate), append(waits[i], wait)
+				waits[i] = append(waits[i], wait)
 			}
 		}
 	}

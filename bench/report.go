@@ -183,7 +183,7 @@ func (r *report) write(w io.Writer, size size) {
 	fmt.Fprintf(w, "\nThe service: `GENEVADRIVE_CONCURRENCY=%d` and `max_in_flight: %d`, the defaults (only where a row says so they are others), the default\n"+
 		"queues, one API key, contract validation, metrics and log as they come, the log to a file. PostgreSQL, MariaDB and the floor get\n"+
 		"nothing that the other side does not get.\n\n", concurrency, maxInFlight)
-	fmt.Fprintf(w, "A round of throughput is %d workflows of %d steps; medians of %d rounds, floor and service in turn, after one to warm up;\nit is half of that beside a backlog or history, on MariaDB, in twice as many, and where a row names connections. Latency is that of about one chain at a time, in %d rounds of %d.\n\n",
+	fmt.Fprintf(w, "A round of throughput is %d workflows of %d steps; medians of %d rounds, floor and service in turn, after one to warm up;\nit is half of that beside a backlog and on MariaDB, in twice as many, beside history, and where a row names connections. Latency is that of about one chain at a time, in %d rounds of %d.\n\n",
 		size.workflows, chainSteps, size.rounds, size.latencies, size.chains)
 	fmt.Fprintf(w, "| what | on | floor | service | ratio | target | |\n|---|---|---|---|---|---|---|\n")
 	for _, x := range r.rows {

@@ -180,10 +180,10 @@ func (x explainer) canceled(at string) Explanation {
 	switch {
 	case e.State == ExecutionFailed && e.Outcome == OutcomeCanceled:
 		return said("canceled_after_failure", "The workflow was canceled %s since %s failed for good with %s and %s", at, x.step(), x.cause(), x.onException("its", OnExceptionCancel))
-	case e.Outcome != OutcomeCanceled:
-		return said("canceled_by_call", "A call canceled the workflow %s at %s%s", at, x.step(), because(e.Reason))
 	case e.Reason == ReasonReplaced:
 		return said("canceled_for_successor", "The workflow was canceled %s at %s because a new one took its place (on_conflict: cancel_existing)", at, x.step())
+	case e.Outcome != OutcomeCanceled:
+		return said("canceled_by_call", "A call canceled the workflow %s at %s%s", at, x.step(), because(e.Reason))
 	case e.AnswerHash != "" || e.Status >= 200 && e.Status < 300 && e.Status != 202:
 		return said("canceled_by_answer", "The answer to %s canceled the workflow %s%s", x.step(), at, because(e.Reason))
 	case e.Attempt > 0 && strings.HasPrefix(e.Reason, cancelReason):

@@ -177,6 +177,11 @@ finish: Ends the workflow as finished, whatever steps are left.`},
 		`canceled canceled_after_failure: The workflow was canceled at 2026-01-02T03:04:04Z since the step b failed for good with timeout (Too slow) and its on_exception is cancel.`},
 	{"canceled for another", "canceled", func(r *row) { r.e.Reason = ReasonReplaced }, facts(),
 		`canceled canceled_for_successor: The workflow was canceled at 2026-01-02T03:04:04Z at the step b because a new one took its place (on_conflict: cancel_existing).`},
+	{"canceled for another after a failure", "canceled", func(r *row) { r.e.State, r.e.Outcome, r.e.Reason = ExecutionFailed, OutcomeFailed, ReasonReplaced }, facts(),
+		`canceled canceled_for_successor: The workflow was canceled at 2026-01-02T03:04:04Z at the step b because a new one took its place`},
+	{"canceled for another after the answer pause", "canceled", func(r *row) {
+		r.e.Outcome, r.e.Status, r.e.Reason = OutcomePaused, 200, ReasonReplaced
+	}, facts(), `canceled canceled_for_successor: The workflow was canceled`},
 }
 
 func overdueBy(d time.Duration) func(*row) {

@@ -91,8 +91,8 @@ func (v *atValue) UnmarshalText(text []byte) error {
 
 func (v *atValue) time() *time.Time { return (*time.Time)(v) }
 
-// rfc3339 is the exact form; the time package also takes one-digit hours and a decimal comma.
-var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$`)
+// rfc3339 is the exact form; the time package also takes one-digit hours, a decimal comma, and offsets to +24:60.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$`)
 
 // ParseTime reads an RFC 3339 time from 1970 to 9000, which every database can keep and compare, whatever its
 // zone, and gives it in UTC, in microseconds. Requests and answers may name no others.

@@ -105,6 +105,8 @@ func TestParseAnswerRefuses(t *testing.T) {
 		{`{"action":"reattempt","at":"2026-01-02T3:04:05Z"}`, invalid, "#/at", "RFC 3339"},
 		{`{"action":"reattempt","at":"2026-01-02T03:04:05,5Z"}`, invalid, "#/at", "RFC 3339"},
 		{`{"action":"reattempt","at":"2026-02-30T03:04:05Z"}`, invalid, "#/at", "RFC 3339"},
+		{`{"action":"reattempt","at":"2026-01-02T03:04:05+24:00"}`, invalid, "#/at", "RFC 3339"},
+		{`{"action":"reattempt","at":"2026-01-02T03:04:05-01:60"}`, invalid, "#/at", "RFC 3339"},
 		{`{"action":"reattempt","at":"9999-12-31T23:59:59Z"}`, invalid, "#/at", "from 1970 to 9000"},
 		{`{"action":"reattempt","at":"0001-01-01T00:00:00Z"}`, invalid, "#/at", "from 1970 to 9000"},
 		{`{"action":"reattempt","at":1767323045}`, invalid, "#/at", "expected a string"},

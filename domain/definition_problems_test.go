@@ -97,9 +97,10 @@ func TestDefinitionProblems(t *testing.T) {
 			`#/steps/3 Two steps have the name "step_3": this one and #/steps/2; names must differ.`}},
 		{"long by repetition", `{type: T, ` + hook + `, steps: [{name: ` + strings.Repeat("n", 99) + `, repeat: 9}]}`, []string{
 			`#/steps/0 Repeating it makes the name "` + strings.Repeat("n", 64) + `…", which is longer than 100 characters.`}},
-		{"anchors", `{type: T, ` + hook + `, steps: [{name: setup}, {name: a, after_step: setpu}, {name: b, before_step: zzzzzz}, {name: c, before_step: a, after_step: b}, {name: d, before_step: 3}]}`, []string{
+		{"anchors", `{type: T, ` + hook + `, steps: [{name: setup}, {name: a, after_step: setpu}, {name: b, before_step: zzzzzz}, {name: c, before_step: a, after_step: b}, {name: d, before_step: 3}, {name: e, after_step: ""}]}`, []string{
 			`#/steps/3/after_step The step "c" has both before_step and after_step; give one of them.`,
 			"#/steps/4/before_step Expected a string, not 3; put it in quotes.",
+			"#/steps/5/after_step The name is empty; name a step, or leave after_step out.",
 			`#/steps/1/after_step The step "a" is placed beside "setpu", which is not a step; did you mean "setup"?`,
 			`#/steps/2/before_step The step "b" is placed beside "zzzzzz", which is not a step.`}},
 		{"circles", `{type: T, ` + hook + `, steps: [{name: a, after_step: c}, {name: b, before_step: a}, {name: c, after_step: b}, {name: d, after_step: d}, {name: e, after_step: a}, {name: f}]}`, []string{

@@ -63,13 +63,22 @@ func (o object) step(i int) writtenStep {
 	}
 	w.step.SkipIf = o.condition("skip_if")
 	w.step.If = o.condition("if")
-	w.before, _, _ = o.text("before_step")
-	w.after, _, _ = o.text("after_step")
+	w.before = o.anchor("before_step")
+	w.after = o.anchor("after_step")
 	if o.has("before_step") && o.has("after_step") {
 		o.r.add(o.at.key("after_step"), "the step %q has both before_step and after_step; give one of them", w.name)
 		w.before, w.after = "", ""
 	}
 	return w
+}
+
+// anchor reads the name of the step beside which this one is placed; "" if there is none.
+func (o object) anchor(key string) string {
+	name, at, ok := o.text(key)
+	if ok && name == "" {
+		o.r.add(at, "the name is empty; name a step, or leave %s out", key)
+	}
+	return name
 }
 
 func (o object) params(key string) json.RawMessage {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/domain/strictjson"
 	"github.com/genevadrive/genevadrive/persistence"
 	"github.com/genevadrive/genevadrive/queue"
 )
@@ -114,7 +115,7 @@ func (e *Engine) newSpeedrun(p *plan, id uuid.UUID, r SpeedrunRequest) (*speedru
 		add("#/max_steps", "Write a number from 1 to %d.", MaxSpeedrunSteps)
 	}
 	for _, step := range slices.Sorted(maps.Keys(r.Answers)) {
-		pointer := "#/answers/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(step)
+		pointer := "#/answers/" + strictjson.PointerToken(step)
 		if _, _, ok := p.Step(step); !ok {
 			add(pointer, "Version %d of %s has no step %q.", p.Version, p.Type, step)
 			continue

@@ -273,7 +273,7 @@ func TestSpeedrunRefuses(t *testing.T) {
 		}{
 			{"too many steps", engine.SpeedrunRequest{MaxSteps: engine.MaxSpeedrunSteps + 1}, "#/max_steps"},
 			{"fewer than none", engine.SpeedrunRequest{MaxSteps: -1}, "#/max_steps"},
-			{"unknown steps", engine.SpeedrunRequest{Answers: canned(`{"wellcome": [{}], "a/~b": [{}]}`)}, "#/answers/a~1~0b #/answers/wellcome"},
+			{"unknown steps", engine.SpeedrunRequest{Answers: canned(`{"wellcome": [{}], "a/~b": [{}], "50% é": [[]]}`)}, "#/answers/50%25%20%C3%A9 #/answers/a~1~0b #/answers/wellcome"},
 			{"no answers", engine.SpeedrunRequest{Answers: canned(`{"welcome": []}`)}, "#/answers/welcome"},
 			{"bad answers", engine.SpeedrunRequest{Answers: canned(`{"remind": [{"action": "don"}], "welcome": [{}, {"wait": "1d", "next": {"queue": "x"}}]}`)},
 				"#/answers/remind/0/action #/answers/welcome/1/wait #/answers/welcome/1/next/queue"},

@@ -16,8 +16,8 @@ import (
 )
 
 // Bounds of what an expression may do. Ordinary ones take microseconds; with these, the worst found takes
-// about a second on the largest data. An operation that multiplies data is stopped by its cost, a chain of
-// loops by maxNestedLoops: each loop could otherwise square what the one before it made.
+// a few seconds on the largest data. An operation that multiplies data is stopped by its cost (prices), a chain
+// of loops by maxNestedLoops: each loop could otherwise square what the one before it made.
 const (
 	maxExpressionDepth = 60
 	maxExpressionNodes = 2000
@@ -119,7 +119,9 @@ func compileExpression(expression string) (cel.Program, error) {
 	}
 	program, err := env.Program(tree,
 		cel.EvalOptions(cel.OptOptimize),
+		cel.CostTracking(prices{}),
 		cel.CostLimit(evaluationCost),
+		cel.CustomDecoratorV2(boundPattern),
 		cel.InterruptCheckFrequency(interruptEvery),
 	)
 	if err != nil {

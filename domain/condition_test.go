@@ -49,6 +49,8 @@ func TestConditions(t *testing.T) {
 		{Condition{Expression: `step.name == "check" && step.attempt == 2 && step.params.depth == "full"`}, true},
 		{Condition{Expression: `now.getDayOfWeek() == 0 && now.getHours() == 0`}, true},
 		{Condition{Expression: `subject.id.matches("^[0-9]+$")`}, true},
+		{Condition{Expression: `matches(subject.id, "^" + string(subject.age + 1) + "$") && !subject.id.matches(subject.type)`}, true},
+		{Condition{Expression: `["^x", "^4"].exists(p, subject.id.matches(p)) && subject.id.matches(string("2$"))`}, true},
 		{Condition{Expression: "subject.closed"}, true}, // dyn that gives a bool
 	}
 	for _, tt := range tests {
@@ -158,6 +160,15 @@ func TestExpressionsEnd(t *testing.T) {
 		}
 		return expression + tail
 	}
+	sum := func(n int, of string) string {
+		for len(strings.Split(of, "+")) < n { // in pairs, so that it does not nest too deep
+			of = "(" + of + "+" + of + ")"
+		}
+		return of
+	}
+	text := func(n int, of string) json.RawMessage {
+		return json.RawMessage(`{"p":"` + strings.Repeat(of, n) + `","l":[` + strings.Repeat("1,", 400) + `1]}`)
+	}
 	tests := []struct {
 		name, expression string
 		data             json.RawMessage
@@ -181,6 +192,18 @@ func TestExpressionsEnd(t *testing.T) {
 		{"string in a loop", "data.l.all(a, data.l[0] + a != '')", list(2, `"`+strings.Repeat("a", 120_000)+`"`), ""},
 		{"list concatenated in a loop", "data.l.all(a, (data.l + data.l).size() > 0)", list(100_000, "1"), "operations"},
 		{"conversion in a loop", "data.l.all(a, string(a) == '1')", list(120_000, "1"), "operations"},
+		{"strings that add up", "[" + sum(64, "data.p") + "].all(x, size(" + sum(64, "x") + ") > 0)", text(1000, "a"), "operations"},
+		{"lists searched in a loop", "data.l.all(a, !('x' in data.l))", list(20_000, "1"), "operations"},
+		{"length of a text in a loop", "data.l.all(a, size(data.p) > a)", text(100_000, "a"), "operations"},
+		{"faulty conversions in a loop", "data.l.exists(a, double(data.p) == 1.0)", text(10_000, "x"), "operations"},
+		{"time zones in a loop", "data.l.all(a, data.l.all(b, now.getHours('UTC') == 0))", list(100, "1"), "operations"},
+		{"large regular expression", "data.p.matches('a{900}b')", text(25_000, "a"), "operations"},
+		{"regular expression that is computed", "data.l.exists(a, 'a'.matches(data.p))", text(1, `a{900}b`), "operations"},
+		{"class of characters that is computed", "'a'.matches(data.p)", text(300, `[[:^alpha:]]`), "1000"},
+		{"large regular expression that is computed", "'a'.matches(data.p)", text(1, `a{900}b{900}`), "1000 are allowed"},
+		{"no regular expression", "'a'.matches(data.p)", text(1, `(`), "missing closing )"},
+		{"regular expression that is a number", "'a'.matches(data.l[0])", text(1, ``), "o such overload"},
+		{"number that is to match", "data.l[0].matches('a')", text(1, ``), "o such overload"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -420,3 +420,21 @@ func TestLimitsOfDefinitions(t *testing.T) {
 		t.Errorf("%d problems, %v", n, err)
 	}
 }
+
+// A key stands in the pointer of every problem below it.
+func TestProblemsOfLongKeysAreShort(t *testing.T) {
+	source := "conditions:\n  ? " + strings.Repeat("é<", 100_000) + "\n  : [" + strings.Repeat("!!str x, ", 200) + "]\n"
+	_, err := ParseDefinition([]byte(source), SourceYAML, Environment{})
+	var e *Error
+	if !errors.As(err, &e) || len(e.Problems) != mostProblems {
+		t.Fatalf("gives %.200v", err)
+	}
+	for _, p := range e.Problems {
+		if len(p.Pointer)+len(p.Detail) > 1000 {
+			t.Fatalf("a problem has %d bytes", len(p.Pointer)+len(p.Detail))
+		}
+	}
+	if want := "#/conditions/" + strings.Repeat("%C3%A9%3C", 42) + "%C3%A9%E2%80%A6/0"; e.Problems[0].Pointer != want {
+		t.Errorf("the first is at %s, want %s", e.Problems[0].Pointer, want)
+	}
+}

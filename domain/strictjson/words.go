@@ -8,8 +8,19 @@ import (
 
 var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
-// PointerToken escapes a key for use in a JSON pointer written as a URI fragment.
+// longestToken is how many bytes of a key a pointer shows. Names are shorter; a pointer stands in every problem below it.
+const longestToken = 128
+
+// PointerToken escapes a key for use in a JSON pointer written as a URI fragment. A key that is too long is cut
+// and ends with "…".
 func PointerToken(key string) string {
+	if len(key) > longestToken {
+		end := longestToken
+		for end > 0 && !utf8.RuneStart(key[end]) {
+			end--
+		}
+		key = key[:end] + "…"
+	}
 	return url.PathEscape(pointerEscapes.Replace(key))
 }
 

@@ -221,3 +221,24 @@ func TestAnAbsentDatabaseIsUnavailable(t *testing.T) {
 		}
 	})
 }
+
+// TestAQueryWhoseConnectionBreaksIsUnavailable breaks the connection in the middle of a query that is no transaction of the
+// write path. One that changes rows is run again. The proxy knows the queries by the subject's id.
+func TestAQueryWhoseConnectionBreaksIsUnavailable(t *testing.T) {
+	eachFaulty(t, func(t *testing.T, s *Store, p *netfault.Proxy) {
+		ctx := context.Background()
+		for name, fault := range faultsOfCommit {
+			p.Strike(fault)
+			if _, err := s.Subject(ctx, "User", "COMMIT"); domain.CodeOf(err) != domain.CodeUnavailable {
+				t.Errorf("a read, %s: %v", name, err)
+			}
+			p.Strike(fault)
+			if _, _, err := s.PutSubject(ctx, "User", "COMMIT", []byte("{}")); err != nil {
+				t.Errorf("a write, %s: %v", name, err)
+			}
+		}
+		if p.Struck() != 4 {
+			t.Errorf("%d queries met the fault", p.Struck())
+		}
+	})
+}

@@ -254,7 +254,7 @@ type sessionConnector struct{ driver.Connector }
 func (c sessionConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, &connectError{err}
 	}
 	for _, set := range []string{
 		"SET NAMES utf8mb4 COLLATE utf8mb4_bin", // a server may have been told to disregard what the handshake says
@@ -266,7 +266,7 @@ func (c sessionConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	} {
 		if _, err := conn.(driver.ExecerContext).ExecContext(ctx, set, nil); err != nil {
 			_ = conn.Close()
-			return nil, err
+			return nil, &connectError{err}
 		}
 	}
 	return conn, nil

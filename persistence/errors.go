@@ -36,14 +36,24 @@ const (
 	faultUnsavable              // the values are refused
 )
 
+// connectError is why MySQL gives no connection, whatever its code says: nothing was asked of the database.
+type connectError struct{ cause error }
+
+func (e *connectError) Error() string { return "no connection: " + e.cause.Error() }
+func (e *connectError) Unwrap() error { return e.cause }
+
 // faultOf classifies an error by its code, never by its text.
 func faultOf(err error) fault {
+	var noPostgres *pgconn.ConnectError
+	var noMySQL *connectError
 	var pg *pgconn.PgError
 	var my *mysql.MySQLError
 	var lite *modernc.Error
 	switch {
 	case err == nil:
 		return faultOther
+	case errors.As(err, &noPostgres), errors.As(err, &noMySQL):
+		return faultAway // also with a password that it takes no longer, which may be put right meanwhile
 	case errors.As(err, &pg):
 		return postgresFault(pg.Code)
 	case errors.As(err, &my):
@@ -120,10 +130,9 @@ func sqliteFault(code int) fault {
 // may not have happened.
 func isConnectionError(err error) bool {
 	var network net.Error
-	var connect *pgconn.ConnectError
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) ||
 		errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, net.ErrClosed) || errors.As(err, &network) || errors.As(err, &connect) ||
+		errors.Is(err, net.ErrClosed) || errors.As(err, &network) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
 		errors.Is(err, pgconn.ErrConnClosed) || pgconn.Timeout(err) || pgconn.SafeToRetry(err)
 }

@@ -36,7 +36,7 @@ func (mariadbEngine) account() string { return "mysql" }
 
 func (mariadbEngine) prepare(in *install) error {
 	// One statement a line; it is run at every start.
-	user := "CREATE USER IF NOT EXISTS genevadrive@'%' IDENTIFIED BY 'genevadrive';\nGRANT ALL ON *.* TO genevadrive@'%';\n"
+	user := "CREATE USER IF NOT EXISTS genevadrive@'%' IDENTIFIED BY 'genevadrive';\nGRANT ALL ON *.* TO genevadrive@'%' WITH GRANT OPTION;\n"
 	if err := os.WriteFile(filepath.Join(in.dir, "init.sql"), []byte(user), 0o644); err != nil {
 		return err
 	}

@@ -22,32 +22,33 @@ type Target struct {
 // Targets gives at most limit workflows that match, in one of the states, after an id, in the order of their
 // ids. Each state is read through the index by itself, so that the many that have ended are never walked over.
 func (s *Store) Targets(ctx context.Context, f WorkflowFilter, states []domain.WorkflowState, after uuid.UUID, limit int) ([]Target, error) {
-	var all *bun.SelectQuery
-	for _, state := range states {
-		if len(f.States) > 0 && !slices.Contains(f.States, state) {
-			continue
-		}
-		in := f
-		in.States = []domain.WorkflowState{state}
-		lane := in.apply(s.read.NewSelect().ColumnExpr("w.id, w.current_execution_id, w.type, w.definition_version").
-			TableExpr(workflowsTable+" AS w").
-			Join("LEFT JOIN "+executionsTable+" AS e ON e.id = w.current_execution_id")).
-			Where("w.id > ?", after).OrderExpr("w.id").Limit(int64(limit))
-		lane = s.read.NewSelect().ColumnExpr("lane.*").TableExpr("(?) AS lane", lane)
-		if all == nil {
-			all = lane
-		} else {
-			all = all.UnionAll(lane)
-		}
+	q, err := s.targets(ctx, f, states, after, limit)
+	if err != nil || q == nil {
+		return nil, err
 	}
-	if all == nil {
-		return nil, nil
-	}
-	q := s.read.NewSelect().ColumnExpr("t.id, t.current_execution_id, t.type, t.definition_version").
-		TableExpr("(?) AS t", all).OrderExpr("t.id").Limit(int64(limit))
 	return collect(ctx, s, q, 4, func(r *record) Target {
 		return Target{ID: r.uuid(), ExecutionID: r.uuid(), Type: r.text(), DefinitionVersion: r.int()}
 	})
+}
+
+// targets is the query of Targets; nil if there can be none.
+func (s *Store) targets(ctx context.Context, f WorkflowFilter, states []domain.WorkflowState, after uuid.UUID, limit int) (*bun.SelectQuery, error) {
+	if len(f.States) > 0 {
+		states = slices.DeleteFunc(slices.Clone(states), func(state domain.WorkflowState) bool { return !slices.Contains(f.States, state) })
+	}
+	if len(states) == 0 {
+		return nil, nil
+	}
+	f.States = states
+	lanes, err := s.workflowLanes(ctx, f, "w.id, w.current_execution_id, w.type, w.definition_version", "ASC", limit)
+	if err != nil || len(lanes) == 0 {
+		return nil, err
+	}
+	for _, q := range lanes {
+		q.Where("w.id > ?", after)
+	}
+	return s.read.NewSelect().ColumnExpr("t.id, t.current_execution_id, t.type, t.definition_version").
+		TableExpr("(?) AS t", s.together(lanes)).OrderExpr("t.id").Limit(int64(limit)), nil
 }
 
 // Empty tells that the filter narrows nothing.

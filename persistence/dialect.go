@@ -38,6 +38,9 @@ const noneBeside = " AND NOT w.allow_multiple"
 // scheduledRows is dialect.inDueIndex where the index is partial.
 const scheduledRows = "e.state = 'scheduled' AND NOT e.held"
 
+// unsaid is dialect.byIndex where planners take no hint, or need none.
+func unsaid(string) string { return "" }
+
 // computedSlot is dialect.slotColumn where no column has it.
 const computedSlot = "(CASE WHEN e.state = 'scheduled' OR e.state = 'executing' THEN 0 ELSE e.seq END)"
 
@@ -60,22 +63,24 @@ type dialect struct {
 	forUpdateE     string // ends a locking read of e
 	skipLocked     string // after forUpdate
 	join           string // workflows first, so that they are locked first
-	byOneActive    string // after w: read by the unique index of open workflows, whatever the statistics say
 	guard          func(column string) string
-	dueColumn      string // of e: when it is due, as the index of due rows has it
-	inDueIndex     string // of e: it is in that index; "": whatever has ended is, before what is due
-	slotColumn     string // of e: 0 while it is open, else its seq, as the index of a workflow's executions has it
-	listedColumn   string // of e: its state, as the index of listed executions has it
-	awaitedOrder   string // of e: what awaits callbacks by deadline, as the index of claims has it
-	endedColumn    string // of w: when it ended, as the index of ended workflows has it
-	open           string // of w: it has not ended, as the indexes of open workflows have it
-	active         string // of w: it is the one of its subject that is open, as the unique index has it
-	forShare       string // ends a read that keeps its row from being deleted
-	target         string // before the column that an UPDATE sets
-	counted        bool   // a guarded update fails by itself when it misses its rows; rows come as arrays
-	narrows        bool   // an update names what its rows need, see narrow
-	text           texts
-	sessions       sessions // of PostgreSQL
+	// After a table: read by this index, whatever the statistics say; "" where that needs no saying.
+	byIndex      func(index string) string
+	firstOf      string // after the first column of an index: it has a value, and the index alone gives the order of the rest
+	dueColumn    string // of e: when it is due, as the index of due rows has it
+	inDueIndex   string // of e: it is in that index; "": whatever has ended is, before what is due
+	slotColumn   string // of e: 0 while it is open, else its seq, as the index of a workflow's executions has it
+	listedColumn string // of e: its state, as the index of listed executions has it
+	awaitedOrder string // of e: what awaits callbacks by deadline, as the index of claims has it
+	endedColumn  string // of w: when it ended, as the index of ended workflows has it
+	open         string // of w: it has not ended, as the indexes of open workflows have it
+	active       string // of w: it is the one of its subject that is open, as the unique index has it
+	forShare     string // ends a read that keeps its row from being deleted
+	target       string // before the column that an UPDATE sets
+	counted      bool   // a guarded update fails by itself when it misses its rows; rows come as arrays
+	narrows      bool   // an update names what its rows need, see narrow
+	text         texts
+	sessions     sessions // of PostgreSQL
 
 	tableExists   string // with the name of a table: one row if it is there
 	migrationLock string // waits for and takes the lock on the schema, as long as the connection is open
@@ -129,6 +134,9 @@ func postgres(databaseURL string) (dialect, error) {
 		forUpdateE:     "FOR UPDATE OF e",
 		skipLocked:     "SKIP LOCKED",
 		join:           "JOIN",
+		byIndex:        unsaid, // see firstOf
+		// What equals a constant counts for nothing in the order, so that the primary key would give it too.
+		firstOf: " = ANY (ARRAY[?])",
 		// An expression the planner cannot reason about: compared bare, the state would let it pick a partial
 		// index instead of the primary key while its statistics think that one empty (docs/decisions/0012).
 		guard:        func(column string) string { return "(" + column + " || '')" },
@@ -223,7 +231,8 @@ func mariadb(databaseURL string, within limits) (dialect, error) {
 		forUpdateE:     "FOR UPDATE",
 		skipLocked:     "SKIP LOCKED",
 		join:           "STRAIGHT_JOIN",
-		byOneActive:    " FORCE INDEX (geneva_drive_workflows_one_active)",
+		byIndex:        func(index string) string { return " FORCE INDEX (" + index + ")" },
+		firstOf:        " = ?",
 		guard:          func(column string) string { return "CONCAT(" + column + ", '')" }, // as on PostgreSQL
 		dueColumn:      "e.due_at",
 		slotColumn:     "e.slot",
@@ -306,6 +315,8 @@ func sqlite(databaseURL string) (dialect, error) {
 		connector:    connector,
 		bun:          microsDialect{sqlitedialect.New()},
 		join:         "JOIN",
+		byIndex:      unsaid,
+		firstOf:      " = ?",
 		guard:        func(column string) string { return "+" + column },
 		dueColumn:    "e.scheduled_for",
 		inDueIndex:   scheduledRows,

@@ -121,8 +121,9 @@ func (s *Store) executionLanes(f ExecutionFilter, limit int) []*bun.SelectQuery 
 			lanes = append(lanes, newest().Where("e.state = ?", state))
 			continue
 		}
-		lanes = append(lanes, newest().Where(s.dialect.listedColumn+" = ?", state).
-			Where("e.claimed_by IS NULL").Where("e.state <> 'completed'"))
+		listed := part{executionsTable + "_listed", []string{s.dialect.listedColumn}, []any{state}}
+		q := s.dialect.walk(s.read.NewSelect().ColumnExpr(executionColumns), executionsTable, "e", listed, "DESC").Limit(int64(limit))
+		lanes = append(lanes, q.Where("e.claimed_by IS NULL").Where("e.state <> 'completed'"))
 		if state == domain.ExecutionExecuting {
 			lanes = append(lanes, s.claimed())
 		}

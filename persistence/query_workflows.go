@@ -43,17 +43,15 @@ func (s *Store) Workflows(ctx context.Context, f WorkflowFilter, p Page) ([]Row,
 	if err != nil {
 		return nil, "", err
 	}
-	q, err := s.workflowsOf(ctx, f)
-	if err != nil {
-		return nil, "", err
-	}
-	q.Limit(int64(p.Limit) + 1)
+	last := uuid.Nil
 	if after != "" {
-		last, err := uuid.Parse(after)
-		if err != nil {
+		if last, err = uuid.Parse(after); err != nil {
 			return nil, "", invalidCursor()
 		}
-		q.Where("w.id < ?", last)
+	}
+	q, err := s.newestWorkflows(ctx, f, last, p.Limit+1)
+	if err != nil || q == nil {
+		return nil, "", err
 	}
 	rows, err := s.workflowRows(ctx, q)
 	if err != nil {
@@ -63,16 +61,21 @@ func (s *Store) Workflows(ctx context.Context, f WorkflowFilter, p Page) ([]Row,
 	return list, next, nil
 }
 
-// workflowsOf is the query of the workflows that a filter lets through, newest first.
-func (s *Store) workflowsOf(ctx context.Context, f WorkflowFilter) (*bun.SelectQuery, error) {
-	if len(f.SubjectIDs) > 0 && len(f.SubjectTypes) == 0 {
-		types, err := s.subjectTypes(ctx)
-		if err != nil {
-			return nil, err
-		}
-		f.SubjectTypes = types
+// newestWorkflows is the query of the newest workflows that a filter lets through, at most limit, before the one with an id;
+// uuid.Nil: of all. It is nil if there can be none.
+func (s *Store) newestWorkflows(ctx context.Context, f WorkflowFilter, before uuid.UUID, limit int) (*bun.SelectQuery, error) {
+	lanes, err := s.workflowLanes(ctx, f, "w.id", "DESC", limit)
+	if err != nil || len(lanes) == 0 {
+		return nil, err
 	}
-	return f.apply(s.selectWorkflows()).OrderExpr("w.id DESC"), nil
+	for _, q := range lanes {
+		if before != uuid.Nil {
+			q.Where("w.id < ?", before)
+		}
+	}
+	found := s.read.NewSelect().ColumnExpr("f.id").TableExpr("(?) AS f", s.together(lanes)).OrderExpr("f.id DESC").Limit(int64(limit))
+	return s.read.NewSelect().ColumnExpr(workflowColumns).ColumnExpr(executionColumns).TableExpr("(?) AS found", found).
+		Join("JOIN " + workflowsTable + " AS w ON w.id = found.id").Join(currentExecution).OrderExpr("w.id DESC"), nil
 }
 
 // maxSubjectTypes is how many types of subjects a search by the id alone looks through one by one.
@@ -96,8 +99,14 @@ func (s *Store) subjectTypes(ctx context.Context) (types []string, err error) {
 func (s *Store) selectWorkflows() *bun.SelectQuery {
 	return s.read.NewSelect().ColumnExpr(workflowColumns).ColumnExpr(executionColumns).
 		TableExpr(workflowsTable + " AS w").
-		Join("LEFT JOIN " + executionsTable + " AS e ON e.id = w.current_execution_id")
+		Join(currentExecution)
 }
+
+const currentExecution = "LEFT JOIN " + executionsTable + " AS e ON e.id = w.current_execution_id"
+
+// clocksAgree is within what a workflow's id, which has the time of the server that made it, and its created_at, which is
+// the database's, agree, however badly clocks are set.
+const clocksAgree = 24 * time.Hour
 
 func (f WorkflowFilter) apply(q *bun.SelectQuery) *bun.SelectQuery {
 	oneOf(q, "w.type", f.Types)
@@ -107,14 +116,11 @@ func (f WorkflowFilter) apply(q *bun.SelectQuery) *bun.SelectQuery {
 	oneOf(q, "w.subject_id", f.SubjectIDs)
 	oneOf(q, "e.outcome", f.Outcomes)
 	oneOf(q, "e.error_code", f.ErrorCodes)
-	if len(f.Outcomes)+len(f.ErrorCodes) > 0 {
-		q.Where("w.state IN (?)", bun.List([]domain.WorkflowState{domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused}))
-	}
 	if f.CreatedAfter != nil {
-		q.Where("w.created_at >= ?", *f.CreatedAfter)
+		q.Where("w.created_at >= ?", *f.CreatedAfter).Where("w.id >= ?", firstIDAt(f.CreatedAfter.Add(-clocksAgree)))
 	}
 	if f.CreatedBefore != nil {
-		q.Where("w.created_at < ?", *f.CreatedBefore)
+		q.Where("w.created_at < ?", *f.CreatedBefore).Where("w.id < ?", firstIDAt(f.CreatedBefore.Add(clocksAgree)))
 	}
 	return q
 }

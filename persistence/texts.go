@@ -123,7 +123,7 @@ func (d *dialect) checkExpectedOf(n int) string {
 // are compared. The unique index answers it: MySQL, asked for many, would else now and then walk through all
 // workflows of the type.
 func (d *dialect) openOf(subjects string) string {
-	return d.bind("SELECT w.type, w.subject_type, w.subject_id, w.id FROM " + workflowsTable + " AS w" + d.byOneActive +
+	return d.bind("SELECT w.type, w.subject_type, w.subject_id, w.id FROM " + workflowsTable + " AS w" + d.byIndex(workflowsTable+"_one_active") +
 		" WHERE w.type = ? AND w.subject_type = ? AND w.subject_id " + subjects + " AND " + d.active)
 }
 

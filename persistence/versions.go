@@ -159,7 +159,7 @@ func (s *Store) holdVersion(ctx context.Context, t transaction, v *Version) erro
 
 // firstIDAt is the smallest UUIDv7 of a moment.
 func firstIDAt(at time.Time) uuid.UUID {
-	ms := uint64(at.UnixMilli())
+	ms := uint64(max(at.UnixMilli(), 0))
 	id := uuid.UUID{6: 0x70, 8: 0x80}
 	for i := range 6 {
 		id[i] = byte(ms >> (40 - 8*i))

@@ -37,10 +37,7 @@ func (s *Store) OldVersions(ctx context.Context, age time.Duration) (*VersionSea
 	if err != nil {
 		return nil, err
 	}
-	newer := s.read.NewSelect().ColumnExpr("1").TableExpr(definitionsTable+" AS n").Where("n.type = d.type").
-		Where("n.version > d.version").Where("n.created_at < ?", now.Add(-max(age, minVersionAge)))
-	q := s.read.NewSelect().ColumnExpr("d.type, d.version").TableExpr(definitionsTable+" AS d").Where("EXISTS (?)", newer)
-	old, err := collect(ctx, s, q, 2, (*record).version)
+	old, err := collect(ctx, s, s.supersededBefore(now.Add(-max(age, minVersionAge))), 2, (*record).version)
 	if err != nil || len(old) == 0 {
 		return nil, err
 	}
@@ -48,6 +45,15 @@ func (s *Store) OldVersions(ctx context.Context, age time.Duration) (*VersionSea
 		search.unseen[v] = true
 	}
 	return search, nil
+}
+
+// supersededBefore is the query of the versions that had a newer one at a time. The newest there was then tells that of all
+// versions of a type at once: to look for a newer one of each would be to look through them all for each.
+func (s *Store) supersededBefore(at time.Time) *bun.SelectQuery {
+	newest := s.read.NewSelect().ColumnExpr("n.type, MAX(n.version) AS version").TableExpr(definitionsTable+" AS n").
+		Where("n.created_at < ?", at).GroupExpr("n.type")
+	return s.read.NewSelect().ColumnExpr("d.type, d.version").TableExpr(definitionsTable+" AS d").
+		Join("JOIN (?) AS newest ON newest.type = d.type AND newest.version > d.version", newest)
 }
 
 // Look looks at the next slice of workflows. more tells whether there are any behind it, and any version to look for. No

@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +45,33 @@ func search(t *testing.T, s *Store) (found *VersionSearch, slices int) {
 		}
 	}
 	return found, slices
+}
+
+// TestManyYoungVersionsAreNotComparedWithEachOther has a thousand versions that are all too young to go, and of another type
+// some of which one was superseded long ago.
+func TestManyYoungVersionsAreNotComparedWithEachOther(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *Store) {
+		old, young := chain("one"), chain("one")
+		young.Type = "Young"
+		supersede(t, s, old, 3)
+		supersede(t, s, young, 1000)
+		analyze(t, s, definitionsTable)
+		for typ, then := range map[string]time.Duration{"Young": 0, "Chain": 3 * time.Hour} {
+			if _, err := s.db.NewUpdate().Table(definitionsTable).Set("created_at = ?", time.Now().UTC().Add(-then)).
+				Where("type = ?", typ).Where("version <> 1").Exec(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.db.NewUpdate().Table(definitionsTable).Set("created_at = ?", time.Now().UTC()).
+			Where("type = ?", old.Type).Where("version = 3").Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		found, err := s.OldVersions(t.Context(), 2*time.Hour)
+		if want := map[Version]bool{{old.Type, 1}: true}; err != nil || !maps.Equal(found.unseen, want) {
+			t.Errorf("the old versions are %v, %v", found, err)
+		}
+		expectFewRead(t, s, "old versions", s.supersededBefore(time.Now().UTC().Add(-2*time.Hour)), 5000)
+	})
 }
 
 // TestVersionsAreLookedForInSlices has thousands of workflows of one version, and one of another behind them.

@@ -61,8 +61,12 @@ func holder(f *os.File) string {
 	return "process " + pid
 }
 
-// release lets the next process in. The file stays: removing it would let two processes lock two files.
-func (l *fileLock) release() error { return l.file.Close() }
+// release lets the next process in. It unlocks, since closing alone would leave the lock with a child that is being
+// started and has not let go of its copy of the file yet. The file stays: removing it would let two processes lock two
+// files.
+func (l *fileLock) release() error {
+	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
+}
 
 // checkPrivate refuses a file of secrets that others than its owner can read.
 func checkPrivate(path string) error {

@@ -23,6 +23,8 @@ func TestValidateTellsEveryProblem(t *testing.T) {
 	bad := write("bad.json", `{"type": "Bad", "webhook": {"url": "ftp://example.com"}, "queue": "fast", "steps": [{"name": "one", "wait": "soon"}]}`)
 	child := write("a-child.yaml", "type: Child\nextends: Parent\nsteps: [{name: one}]\n")
 	parent := write("parent.yaml", "type: Parent\n"+webhook+"steps: []\n")
+	wrong := write("wrong-parent.yaml", "type: Parent\nqueue: fast\n"+webhook+"steps: []\n")
+	circleA, circleB := write("circle-a.yaml", "type: A\nextends: B\n"), write("circle-b.yaml", "type: B\nextends: A\n")
 	odd := write("odd.txt", "")
 
 	for _, test := range []struct {
@@ -34,7 +36,12 @@ func TestValidateTellsEveryProblem(t *testing.T) {
 		{"valid", []string{good}, true, []string{good + ": Good is valid (steps: 2)"}},
 		{"invalid", []string{good, bad}, false, []string{"Good is valid", bad + ": #/webhook/url: ", bad + ": #/queue: ", bad + ": #/steps/0/wait: "}},
 		{"the parent after the child", []string{child, parent}, true, []string{"Child is valid", "Parent is valid"}},
-		{"no parent", []string{child}, false, []string{child + ": #/extends: "}},
+		{"a wrong parent", []string{child, wrong}, false, []string{wrong + ": #/queue: ",
+			child + ": not checked, since it extends Parent, whose file has to be mended first: " + wrong}},
+		{"no parent", []string{child}, false, []string{child + ": not checked, since it extends Parent, which is in none of these files"}},
+		{"a circle", []string{circleA, circleB}, false, []string{circleA + ": #/extends: The definitions extend each other in a circle: A → B → A.",
+			circleB + ": #/extends: The definitions extend each other in a circle: B → A → B."}},
+		{"two of one type", []string{parent, wrong}, false, []string{"Parent is valid", wrong + ": #/type: " + parent + " is of the type Parent too"}},
 		{"no definition", []string{odd}, false, []string{odd + ": its name ends in neither"}},
 		{"no file", []string{filepath.Join(dir, "none.yaml")}, false, []string{"no such file"}},
 	} {

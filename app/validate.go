@@ -22,56 +22,36 @@ func Validate(s Settings, paths []string, out io.Writer) error {
 	if err := bad.err(); err != nil {
 		return err
 	}
-	known := map[string]*domain.Definition{}
-	env := domain.Environment{
-		Queues: Config{Queues: queues}.queueNames(),
-		Parent: func(name string) (*domain.Definition, error) { return known[name], nil },
-	}
-	faulty := map[string]error{}
-	for pending, before := paths, 0; len(pending) != before; {
-		// Each round may make valid what extends a file of the round before.
-		before = len(pending)
-		pending, faulty = nil, validateRound(pending, env, known, out)
-		for _, path := range paths {
-			if faulty[path] != nil {
-				pending = append(pending, path)
-			}
-		}
-	}
-	for _, path := range paths {
-		if err := faulty[path]; err != nil {
-			fmt.Fprintln(out, domain.EveryProblem(path, err))
-		}
-	}
-	if len(faulty) > 0 {
-		return ErrInvalidFiles
-	}
-	return nil
-}
-
-// validateRound adds the valid definitions to known and gives what is wrong with the other files.
-func validateRound(paths []string, env domain.Environment, known map[string]*domain.Definition, out io.Writer) map[string]error {
-	faulty := map[string]error{}
-	for _, path := range paths {
-		def, err := readDefinition(path, env)
-		if err != nil {
-			faulty[path] = err
+	checked := domain.CheckFiles(readDefinitions(paths),
+		func(f domain.DefinitionFile, parent func(string) (*domain.Definition, error)) (*domain.Definition, error) {
+			return domain.ParseDefinition(f.Source, f.Format, domain.Environment{Queues: Config{Queues: queues}.queueNames(), Parent: parent})
+		},
+		func(name string) (*domain.Definition, error) {
+			return nil, fmt.Errorf("not checked, since it extends %s, which is in none of these files: give its file too", name)
+		})
+	var err error
+	for _, f := range checked {
+		if f.Err != nil {
+			err = ErrInvalidFiles
+			fmt.Fprintln(out, domain.EveryProblem(f.Path, f.Err))
 			continue
 		}
-		known[def.Type] = def
-		fmt.Fprintf(out, "%s: %s is valid (steps: %d)\n", path, def.Type, len(def.Steps))
+		fmt.Fprintf(out, "%s: %s is valid (steps: %d)\n", f.Path, f.Definition.Type, len(f.Definition.Steps))
 	}
-	return faulty
+	return err
 }
 
-func readDefinition(path string, env domain.Environment) (*domain.Definition, error) {
-	format, ok := domain.SourceFormatOf(strings.ToLower(filepath.Ext(path)))
-	if !ok {
-		return nil, errors.New("its name ends in neither .yaml, .yml nor .json, which would say how to read it")
+func readDefinitions(paths []string) []domain.DefinitionFile {
+	files := make([]domain.DefinitionFile, len(paths))
+	for i, path := range paths {
+		f := domain.DefinitionFile{Path: path}
+		var ok bool
+		if f.Format, ok = domain.SourceFormatOf(strings.ToLower(filepath.Ext(path))); !ok {
+			f.Unread = errors.New("its name ends in neither .yaml, .yml nor .json, which would say how to read it")
+		} else {
+			f.Source, f.Unread = os.ReadFile(path)
+		}
+		files[i] = f
 	}
-	source, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return domain.ParseDefinition(source, format, env)
+	return files
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/genevadrive/genevadrive/domain"
@@ -21,16 +20,17 @@ func (e *Engine) LoadDefinitions(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := e.checkFiles(ctx, files); err != nil {
+	checked, err := e.checkFiles(ctx, files)
+	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		d, created, err := e.register(ctx, "", f.source, f.format, true)
+	for _, f := range checked {
+		d, created, err := e.register(ctx, "", f.Source, f.Format, true)
 		if err != nil {
-			return cannotRegister(domain.EveryProblem(f.path, err))
+			return cannotRegister(domain.EveryProblem(f.Path, err))
 		}
 		if created {
-			e.Logger.Info("definition registered", "file", f.path, "type", d.Type, "version", d.Version)
+			e.Logger.Info("definition registered", "file", f.Path, "type", d.Type, "version", d.Version)
 		}
 	}
 	return nil
@@ -40,99 +40,50 @@ func cannotRegister(problems ...error) error {
 	return fmt.Errorf("not every definition can be registered\n%w", errors.Join(problems...))
 }
 
-// checkFiles checks definitions, parents before their children, as registering all of them would. What extends one that
-// is wrong is not checked, since what it lacks may be there once that is mended.
-func (e *Engine) checkFiles(ctx context.Context, files []definitionFile) error {
-	var problems []error
-	good := map[string]*domain.Definition{} // by type
-	wrong := map[string]string{}            // the file, by type
-	nameless := ""                          // a file that does not tell which type it is of
-	if i := slices.IndexFunc(files, func(f definitionFile) bool { return f.typ == "" }); i >= 0 {
-		nameless = files[i].path
-	}
-	for _, f := range files {
-		var unchecked error
-		def, err := e.readDefinition("", f.source, f.format, func(name string) (*domain.Definition, error) {
-			if path, ok := wrong[name]; ok {
-				unchecked = fmt.Errorf("not checked, since it extends %s, whose file has to be mended first: %s", name, path)
-			}
-			if d := good[name]; d != nil {
-				return d, nil
-			}
+// checkFiles checks definitions against each other and what is stored, and gives them in the order to register them in.
+func (e *Engine) checkFiles(ctx context.Context, files []domain.DefinitionFile) ([]domain.CheckedFile, error) {
+	var failed error
+	checked := domain.CheckFiles(files,
+		func(f domain.DefinitionFile, parent func(string) (*domain.Definition, error)) (*domain.Definition, error) {
+			return e.readDefinition("", f.Source, f.Format, parent)
+		},
+		func(name string) (*domain.Definition, error) {
 			d, err := e.newestDefinition(ctx, name)
-			if nameless != "" && domain.CodeOf(err) == domain.CodeDefinitionNotFound {
-				unchecked = fmt.Errorf("not checked, since it extends %s, which may be what this file is to define: %s", name, nameless)
+			if err != nil && domain.CodeOf(err) != domain.CodeDefinitionNotFound {
+				failed = fmt.Errorf("read the definition %s: %w", name, err)
 			}
 			return d, err
 		})
-		switch {
-		case unchecked != nil:
-			err = unchecked
-		case f.unread != nil:
-			err = f.unread
-		case err == nil:
-			good[f.typ] = def
-			continue
-		case domain.CodeOf(err) == domain.CodeInternal || domain.CodeOf(err) == domain.CodeUnavailable:
-			return fmt.Errorf("check %s: %w", f.path, err)
+	if failed != nil {
+		return nil, failed
+	}
+	var problems []error
+	for _, f := range checked {
+		if f.Err != nil {
+			problems = append(problems, domain.EveryProblem(f.Path, f.Err))
 		}
-		problems, wrong[f.typ] = append(problems, domain.EveryProblem(f.path, err)), f.path
 	}
 	if len(problems) > 0 {
-		return cannotRegister(problems...)
+		return nil, cannotRegister(problems...)
 	}
-	return nil
+	return checked, nil
 }
 
-// definitionFile is a definition in a directory.
-type definitionFile struct {
-	path         string
-	source       []byte
-	unread       error // why there is no source
-	format       domain.SourceFormat
-	typ, extends string
-}
-
-// definitionFiles reads the definitions of a directory, in the order of their names but for parents, which come
-// before what extends them.
-func definitionFiles(dir string) ([]definitionFile, error) {
+// definitionFiles reads the definitions of a directory, in the order of their names.
+func definitionFiles(dir string) ([]domain.DefinitionFile, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read the directory of definitions: %w", err)
 	}
-	var files []definitionFile
+	var files []domain.DefinitionFile
 	for _, entry := range entries {
 		format, ok := domain.SourceFormatOf(strings.ToLower(filepath.Ext(entry.Name())))
 		if entry.IsDir() || !ok {
 			continue
 		}
-		f := definitionFile{path: filepath.Join(dir, entry.Name()), format: format}
-		f.source, f.unread = os.ReadFile(f.path)
-		f.typ, f.extends = domain.ReadNames(f.source, format)
+		f := domain.DefinitionFile{Path: filepath.Join(dir, entry.Name()), Format: format}
+		f.Source, f.Unread = os.ReadFile(f.Path)
 		files = append(files, f)
 	}
-	return parentsFirst(files), nil
-}
-
-// parentsFirst keeps the order of files but for what others extend. In a circle it ends somewhere; registering
-// refuses that.
-func parentsFirst(files []definitionFile) []definitionFile {
-	ordered, given := make([]definitionFile, 0, len(files)), make([]bool, len(files))
-	var give func(i int)
-	give = func(i int) {
-		if given[i] {
-			return
-		}
-		given[i] = true
-		for j := range files {
-			if files[i].extends != "" && files[j].typ == files[i].extends {
-				give(j)
-			}
-		}
-		ordered = append(ordered, files[i])
-	}
-	for i := range files {
-		give(i)
-	}
-	return ordered
+	return files, nil
 }

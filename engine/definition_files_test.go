@@ -50,6 +50,15 @@ func TestEveryWrongFileIsToldAtOnce(t *testing.T) {
 			"a child of nothing": {
 				map[string]string{"a.yaml": "type: A\nextends: B\nwebhook: {endpoint: x}\n", "b.yaml": goodFile},
 				[]string{"a.yaml: #/extends: "}},
+			"a circle": {
+				map[string]string{"a.yaml": "type: A\nextends: B\n", "b.yaml": "type: B\nextends: C\n", "c.yaml": "type: C\nextends: A\n", "d.yaml": "type: D\nextends: A\n"},
+				[]string{"c.yaml: #/extends: The definitions extend each other in a circle: C → A → B → C.",
+					"b.yaml: #/extends: The definitions extend each other in a circle: B → C → A → B.",
+					"a.yaml: #/extends: The definitions extend each other in a circle: A → B → C → A.",
+					"d.yaml: not checked, since it extends A, whose file has to be mended first: a.yaml"}},
+			"two of one type": {
+				map[string]string{"a.yaml": goodFile, "b.yaml": goodFile + "queue: low\n", "c.yaml": goodFile},
+				[]string{"b.yaml: #/type: "}},
 			"one without a type": {
 				map[string]string{"a.yaml": baseFile, "b.yaml": "extends: Base\nsteps: [{name: one}]\n"},
 				[]string{"b.yaml: #: "}},
@@ -65,6 +74,15 @@ func TestEveryWrongFileIsToldAtOnce(t *testing.T) {
 			if list, _, err := w.store.Definitions(w.t.Context(), persistence.Page{Limit: 10}); err != nil || len(list) > 0 {
 				w.t.Errorf("%s: %d definitions are registered, %v", name, len(list), err)
 			}
+		}
+	})
+}
+
+// TestADefinitionMayBeInTwoFiles as long as they do not differ.
+func TestADefinitionMayBeInTwoFiles(t *testing.T) {
+	eachWorld(t, func(w *world) {
+		if lines := w.load(map[string]string{"a.yaml": goodFile, "b.yaml": goodFile}); lines != nil {
+			w.t.Errorf("the error is\n%s", strings.Join(lines, "\n"))
 		}
 	})
 }

@@ -102,7 +102,7 @@ var ErrorAdvices = []ErrorAdvice{
 	{ErrHTTPStatus, "delivery_failed", "see what the receiver logged under the webhook-id, then resume"},
 	{ErrTimeout, "delivery_failed", "let the receiver answer sooner, or with 202 where the step has a callback_timeout, then resume; new workflows can have a longer webhook timeout"},
 	{ErrConnection, "delivery_failed", "see that the receiver is up and can be reached from this server, then resume"},
-	{ErrTLS, "delivery_failed", "correct the receiver's certificate, then resume"},
+	{ErrTLS, "delivery_failed", "correct the receiver's certificate, or its URL in the endpoint or in a new version if it speaks no TLS there, then resume"},
 	{ErrDNS, "delivery_failed", "see that the host name of the receiver's URL is right and resolves on this server, then resume"},
 	{ErrAddressRefused, "delivery_failed", "if deliveries may go to that address, list its network in GENEVADRIVE_WEBHOOK_ALLOW_NETS, then resume"},
 	{ErrRedirect, "delivery_failed", "redirects are never followed: let the receiver answer at its own URL, or name the final URL in the endpoint or in a new version, then resume"},

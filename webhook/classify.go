@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -45,6 +46,7 @@ func classify(ctx context.Context, err error, took time.Duration) *DeliveryError
 		handshake *handshakeError
 		dns       *net.DNSError
 		network   net.Error
+		plain     tls.RecordHeaderError
 	)
 	switch {
 	case errors.As(err, &refused) && refused.Alone:
@@ -61,6 +63,8 @@ func classify(ctx context.Context, err error, took time.Duration) *DeliveryError
 		return failed(domain.ErrDNS, "The receiver's host name %q could not be resolved: %s.", dns.Name, dns.Err)
 	case errors.As(err, &network) && network.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return failed(domain.ErrTimeout, "No connection to the receiver could be made within %s.", took.Round(time.Millisecond))
+	case errors.As(err, &plain) && plain.Conn != nil: // its first bytes are no TLS
+		return failed(domain.ErrTLS, "The receiver does not speak TLS at this port; write http:// in its URL, or the port at which it does.")
 	case errors.As(err, &handshake):
 		return failed(domain.ErrTLS, "No secure connection to the receiver could be made: %s.", brief(handshake.cause))
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -325,14 +325,15 @@ func TestDeliverTLS(t *testing.T) {
 		name, url string
 		roots     *x509.CertPool
 		code      string
+		says      string
 	}{
-		{"trusted", modern.URL, roots, ""},
-		{"unknown authority", modern.URL, nil, "tls"},
-		{"another name", "https://other.test" + port, roots, "tls"},
-		{"TLS 1.1 only", old.URL, roots, "tls"},
-		{"client certificate wanted", mutual.URL, roots, "tls"},
-		{"plain HTTP server", strings.Replace(receiver(t, func(http.ResponseWriter, *http.Request) {}), "http:", "https:", 1), roots, "tls"},
-		{"closes in the handshake", strings.Replace(rawReceiver(t, func(net.Conn) {}), "http:", "https:", 1), roots, "tls"},
+		{"trusted", modern.URL, roots, "", ""},
+		{"unknown authority", modern.URL, nil, "tls", "No secure connection"},
+		{"another name", "https://other.test" + port, roots, "tls", "No secure connection"},
+		{"TLS 1.1 only", old.URL, roots, "tls", "No secure connection"},
+		{"client certificate wanted", mutual.URL, roots, "tls", "No secure connection"},
+		{"plain HTTP server", strings.Replace(receiver(t, func(http.ResponseWriter, *http.Request) {}), "http:", "https:", 1), roots, "tls", "does not speak TLS at this port; write http://"},
+		{"closes in the handshake", strings.Replace(rawReceiver(t, func(net.Conn) {}), "http:", "https:", 1), roots, "tls", "No secure connection"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := newTestClient(t, func(cfg *Config) { cfg.RootCAs, cfg.Resolver = tc.roots, resolver })
@@ -340,8 +341,8 @@ func TestDeliverTLS(t *testing.T) {
 			switch {
 			case tc.code == "" && (r.Err != nil || string(r.Body) != "HTTP/1.1"):
 				t.Errorf("got %q, %v, want it delivered over HTTP/1.1", r.Body, r.Err)
-			case tc.code != "" && (r.Err == nil || r.Err.Code != tc.code || !r.Err.Retryable):
-				t.Errorf("got %+v, want the retryable code %s", r.Err, tc.code)
+			case tc.code != "" && (r.Err == nil || r.Err.Code != tc.code || !r.Err.Retryable || !strings.Contains(r.Err.Message, tc.says)):
+				t.Errorf("got %+v, want the retryable code %s, and %q", r.Err, tc.code, tc.says)
 			}
 		})
 	}

@@ -99,6 +99,7 @@ func TestSettingsThatCannotBeUsed(t *testing.T) {
 		"database scheme":          {Settings{DatabaseURL: "mongodb://u:hunter2@h/d"}, "GENEVADRIVE_DATABASE_URL", "postgres://user:password@host"},
 		"database without file":    {Settings{DatabaseURL: "sqlite:"}, "GENEVADRIVE_DATABASE_URL", "the path of a file"},
 		"database in memory":       {Settings{DatabaseURL: "sqlite::memory:"}, "GENEVADRIVE_DATABASE_URL", "the path of a file"},
+		"database is a directory":  {Settings{DatabaseURL: "sqlite:" + t.TempDir()}, "GENEVADRIVE_DATABASE_URL", "that is a directory"},
 		"redis scheme":             {Settings{RedisURL: "http://u:hunter2@h"}, "GENEVADRIVE_REDIS_URL", "redis://host:6379/0"},
 		"unknown role":             {Settings{Role: "both"}, "GENEVADRIVE_ROLE", "all, api or worker"},
 		"role without redis":       {server.with(func(s *Settings) { s.Role = "api" }), "GENEVADRIVE_ROLE", "GENEVADRIVE_REDIS_URL"},

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -78,6 +79,8 @@ func (f *faults) databaseURL(text string) string {
 	if path, ok := sqlitePath(text); ok {
 		if path == "" || path == ":memory:" || strings.Contains(path, "?") {
 			f.add(variable, text, "write sqlite: and the path of a file, like sqlite:genevadrive.db or sqlite:/var/lib/genevadrive/genevadrive.db")
+		} else if info, err := os.Stat(path); err == nil && info.IsDir() {
+			f.add(variable, text, "that is a directory; write the path of a file, which may lie in it: "+sqliteScheme+filepath.Join(path, "genevadrive.db"))
 		}
 		return text
 	}

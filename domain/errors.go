@@ -136,7 +136,7 @@ var kinds = map[Code]Kind{
 	CodeMethodNotAllowed:      {Status: 405, Title: "Method not allowed", Help: "Use one of the methods in the Allow header."},
 	CodeUnsupportedMediaType:  {Status: 415, Title: "Unsupported media type", Help: "Send Content-Type: application/json (definitions also application/yaml)."},
 	CodeBodyTooLarge:          {Status: 413, Title: "Body too large", Help: "Request bodies are limited to 1 MiB, that of a batch to 8 MiB."},
-	CodeUnreadableBody:        {Status: 400, Title: "Unreadable body", Help: "Send one well-formed document: no duplicate keys, no trailing data, no NUL characters, no lone surrogates."},
+	CodeUnreadableBody:        {Status: 400, Title: "Unreadable body", Help: "Send one well-formed document: no duplicate keys, no trailing data, no NUL characters, no lone surrogates, no whole numbers beyond ±2^53 (write them as strings), nothing more than 64 deep."},
 	CodeInvalidQuery:          {Status: 400, Title: "Invalid query", Help: "Correct the query parameters that errors names."},
 	CodeInvalidRequest:        {Status: 422, Title: "Invalid request", Help: "Correct the fields that errors names."},
 	CodeInvalidDefinition:     {Status: 422, Title: "Invalid definition", Help: "Correct every problem that errors names, then register again."},

@@ -67,7 +67,7 @@ var (
 // workflow_not_found, invalid_request (answers, max_steps), unavailable.
 func (e *Engine) Speedrun(ctx context.Context, id uuid.UUID, r SpeedrunRequest) (SpeedrunResult, error) {
 	if !e.TestMode {
-		return SpeedrunResult{}, domain.Errorf(domain.CodeTestModeOff, "A speedrun ignores waits, so only a server in test mode performs one.")
+		return SpeedrunResult{}, domain.Errorf(domain.CodeTestModeOff, "A speedrun ignores waits, so only a server in test mode performs one: start one with GENEVADRIVE_TEST_MODE=true, never in production.")
 	}
 	w, err := e.Workflow(ctx, id)
 	if err != nil {

@@ -300,7 +300,7 @@ func TestSpeedrunRefuses(t *testing.T) {
 		if _, err := e.Speedrun(ctx, uuid.New(), engine.SpeedrunRequest{}); domain.CodeOf(err) != domain.CodeWorkflowNotFound {
 			w.t.Errorf("an unknown workflow: %v", err)
 		}
-		if _, err := w.engine().Speedrun(ctx, wf.ID, engine.SpeedrunRequest{}); domain.CodeOf(err) != domain.CodeTestModeOff {
+		if _, err := w.engine().Speedrun(ctx, wf.ID, engine.SpeedrunRequest{}); domain.CodeOf(err) != domain.CodeTestModeOff || !strings.Contains(err.Error(), "GENEVADRIVE_TEST_MODE=true") {
 			w.t.Errorf("without test mode: %v", err)
 		}
 		if got := w.history(wf.ID); !slices.Equal(got, []string{"welcome scheduled/"}) {

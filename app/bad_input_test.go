@@ -154,3 +154,32 @@ func TestHostileExpressionsFollowOnException(t *testing.T) {
 		r.want(t)
 	})
 }
+
+// TestWhiteSpaceOfDataIsNotCounted sends data that is within its limit but for the white space it is printed with.
+func TestWhiteSpaceOfDataIsNotCounted(t *testing.T) {
+	t.Parallel()
+	data := func(bytes int) string {
+		return `{` + strings.Repeat(" ", 1000) + `"a": "` + strings.Repeat("x", bytes-len(`{"a":""}`)) + `"}`
+	}
+	testenv.Each(t, func(t *testing.T, _, url string) {
+		service := startService(t, settingsFor(t, url, ""))
+		service.register(t, "http://127.0.0.1:9/", "P1D")
+		kept := service.create(t)
+		member := func(data string) string {
+			return `{"type": "SignupWorkflow", "subject": {"type": "User", "id": "1"}, "on_conflict": "cancel_existing", "data": ` + data + `}`
+		}
+		for _, tc := range []struct {
+			bytes int
+			want  string
+		}{{256 << 10, "201 201 200 201"}, {256<<10 + 1, "422 422 422 422"}} {
+			created, _ := service.checked(t, "POST", "/v1/workflows", member(data(tc.bytes)))
+			var batch struct{ Items []struct{ Status int } }
+			service.call(t, 200, "POST", "/v1/workflows/batch", `{"workflows": [`+member(data(tc.bytes))+`]}`, &batch)
+			patched, _ := service.checked(t, "PATCH", "/v1/workflows/"+kept.ID+"/data", data(tc.bytes))
+			put, _ := service.checked(t, "PUT", "/v1/subjects?type=User&id=1", `{"attributes": `+data(tc.bytes)+`}`)
+			if got := fmt.Sprint(created, batch.Items[0].Status, patched, put); got != tc.want {
+				t.Errorf("%d bytes: a create, a member of a batch, a patch and attributes give %s, want %s", tc.bytes, got, tc.want)
+			}
+		}
+	})
+}

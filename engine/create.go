@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/domain/strictjson"
 	"github.com/genevadrive/genevadrive/persistence"
 )
 
@@ -195,6 +196,7 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 	return Outcome{Workflow: shown(c.made.Workflow, c.made.Next), Status: 201}, nil
 }
 
+// check tells what is wrong with a request, and takes the white space out of data that would be too large with it.
 func (r *CreateRequest) check() error {
 	var problems []domain.Problem
 	add := func(pointer string, err error) {
@@ -206,6 +208,9 @@ func (r *CreateRequest) check() error {
 	add("#/subject/id", domain.CheckSubjectID(r.SubjectID))
 	if len(problems) > 0 {
 		return &domain.Error{Code: domain.CodeInvalidRequest, Detail: "The workflow cannot be created as asked.", Problems: problems}
+	}
+	if len(r.Data) > domain.MaxDataBytes {
+		r.Data = strictjson.Compact(r.Data) // its white space does not count, as in a patch and in attributes
 	}
 	if len(r.Data) > domain.MaxDataBytes {
 		return domain.Errorf(domain.CodeDataTooLarge, "data has %d bytes; %d are allowed.", len(r.Data), domain.MaxDataBytes)

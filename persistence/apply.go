@@ -57,7 +57,13 @@ func (s *Store) Apply(ctx context.Context, op Op) Result {
 		result, seen := s.applyOnce(ctx, op)
 		var replay *Replay
 		if op.Unsure != nil && errors.As(result.Err, &replay) {
-			return op.Unsure.result // the key is there, so the commit did happen
+			ours, err := s.replayed(ctx, &op)
+			if ours {
+				return op.Unsure.result
+			}
+			if err != nil {
+				result.Err = err
+			}
 		}
 		var lost *commitError
 		if errors.As(result.Err, &lost) {

@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"net/url"
 	"reflect"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 // line is what a store of these tests reaches its database by.
 type line struct {
 	lose func() // the next commit happens, its reply is lost, and the database is away
+	drop func() // the next commit is lost on its way, and the database is away
 	mend func()
 }
 
@@ -30,6 +32,7 @@ func openOnALine(t *testing.T, dialect, databaseURL string) (*Store, line) {
 	cfg := Config{URL: databaseURL, MaxConns: 1}
 	if dialect == "sqlite" {
 		var armed, away atomic.Bool
+		var verdict dbfault.Verdict
 		cfg.Wrap = func(real driver.Connector) driver.Connector {
 			return dbfault.New(real, false, nil, func(call dbfault.Call) dbfault.Verdict {
 				switch {
@@ -37,12 +40,18 @@ func openOnALine(t *testing.T, dialect, databaseURL string) (*Store, line) {
 					return dbfault.Lost
 				case call == dbfault.Commit && armed.CompareAndSwap(true, false):
 					away.Store(true)
-					return dbfault.Unknown
+					return verdict
 				}
 				return dbfault.Pass
 			})
 		}
-		l = line{lose: func() { armed.Store(true) }, mend: func() { away.Store(false) }}
+		arm := func(v dbfault.Verdict) func() {
+			return func() {
+				verdict = v
+				armed.Store(true)
+			}
+		}
+		l = line{lose: arm(dbfault.Unknown), drop: arm(dbfault.Lost), mend: func() { away.Store(false) }}
 	} else {
 		u, err := url.Parse(databaseURL)
 		if err != nil {
@@ -51,7 +60,13 @@ func openOnALine(t *testing.T, dialect, databaseURL string) (*Store, line) {
 		p := netfault.Start(t, u.Host)
 		u.Host = p.Addr
 		cfg.URL = u.String()
-		l = line{lose: func() { p.Refuse(true); p.Strike(netfault.LoseReply) }, mend: func() { p.Refuse(false) }}
+		arm := func(f netfault.Fault) func() {
+			return func() {
+				p.Refuse(true)
+				p.Strike(f)
+			}
+		}
+		l = line{lose: arm(netfault.LoseReply), drop: arm(netfault.LoseRequest), mend: func() { p.Refuse(false) }}
 	}
 	s, err := Open(t.Context(), cfg)
 	if err != nil {
@@ -298,6 +313,55 @@ func TestALostRequestIsMadeAgain(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestALostRequestWithAKeyMayHaveBeenMadeElsewhere loses the commit of a request that has an Idempotency-Key, and has the
+// same request served by another server before anybody can ask. Which of the two the key stands for is told by what they
+// left: the one whose commit did not happen repeats what the other one was answered.
+func TestALostRequestWithAKeyMayHaveBeenMadeElsewhere(t *testing.T) {
+	for _, v := range []domain.Verb{domain.VerbPause, domain.VerbSkip, domain.VerbReattempt, domain.VerbCancel} {
+		t.Run(string(v), func(t *testing.T) {
+			testenv.Each(t, func(t *testing.T, dialect, databaseURL string) {
+				direct := openEmpty(t, databaseURL)
+				s, line := openOnALine(t, dialect, databaseURL)
+				for _, happens := range []bool{true, false} {
+					w := create(t, direct, unsureDef()).Workflow
+					key := &IdempotencyKey{Scope: "s", Key: w.ID.String(), Fingerprint: "f", WorkflowID: w.ID, Status: 200}
+					decided, done := make(chan struct{}, 3), make(chan Result, 1)
+					mine := verb(v, 0)
+					if happens {
+						line.lose()
+					} else {
+						line.drop()
+					}
+					go func() {
+						done <- s.Apply(context.WithoutCancel(t.Context()), Op{WorkflowID: w.ID, Key: key, Once: newID(),
+							Decide: func(now time.Time, row Row) (domain.Change, error) {
+								decided <- struct{}{}
+								return mine(now, row)
+							}})
+					}()
+					<-decided
+					if happens {
+						awaitVersion(t, direct, w.ID, w.LockVersion+1)
+					}
+					other := direct.Apply(t.Context(), Op{WorkflowID: w.ID, Key: key, Once: newID(), Decide: verb(v, 0)})
+					line.mend()
+					r := <-done
+					if happens {
+						r, other = other, r
+					}
+					var replay *Replay
+					if other.Err != nil || !errors.As(r.Err, &replay) || replay.WorkflowID != w.ID {
+						t.Errorf("happens %t: the one that was served has the error %v, the other one %v", happens, other.Err, r.Err)
+					}
+					if is := look(t, direct, w.ID).Workflow; is.LockVersion != w.LockVersion+1 || is.CurrentExecutionID != other.Change.Workflow.CurrentExecutionID {
+						t.Errorf("happens %t: it is %+v, want %+v", happens, is, other.Change.Workflow)
+					}
+				}
+			})
+		})
+	}
 }
 
 // awaitVersion waits until a workflow has been written that often.

@@ -196,7 +196,7 @@ func (a *App) openDoorbell() error {
 func (a *App) mount() error {
 	metrics := a.scrapes()
 	router, err := handlers.NewRouter(handlers.Deps{
-		API: handlers.New(a.engine), Keys: a.cfg.APIKeys, Log: a.log, Metrics: metrics, Ready: a.isReady,
+		API: handlers.New(a.engine), Keys: a.cfg.APIKeys, CallbackToken: a.engine.CheckCallbackToken, Log: a.log, Metrics: metrics, Ready: a.isReady,
 		Served: func(r handlers.Served) { a.metrics.Requested(r.Method, r.Route, r.Status, r.Took) },
 	})
 	if err != nil {

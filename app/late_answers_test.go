@@ -1,10 +1,13 @@
 package app_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -176,4 +179,27 @@ func TestLateAnswersOverHTTP(t *testing.T) {
 			t.Errorf("the history is %+v", h)
 		}
 	})
+}
+
+// Whoever has not got the token is refused before a body is waited for: these requests need no API key.
+func TestLateAnswersWithoutTheTokenAreNotTakenIn(t *testing.T) {
+	t.Parallel()
+	s := settingsFor(t, "sqlite:"+filepath.Join(t.TempDir(), "g.db"), "")
+	s.SecretKey = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+	service := startService(t, s)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(service.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /v1/step-executions/%s/complete HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer guessed\r\n"+
+		"Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n", uuid.NewString())
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("it is answered %s", resp.Status)
+	}
 }

@@ -47,12 +47,20 @@ func (e *Engine) callbackToken(execution uuid.UUID) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
+// CheckCallbackToken is nil for the token of an execution, whether or not that is there. Errors: unauthorized.
+func (e *Engine) CheckCallbackToken(execution uuid.UUID, token string) error {
+	if len(e.CallbackKey) == 0 || !hmac.Equal([]byte(token), []byte(e.callbackToken(execution))) {
+		return domain.Errorf(domain.CodeUnauthorized, "The token is not the one of the callback of this step execution.")
+	}
+	return nil
+}
+
 // Complete applies a late answer to a step execution, and gives the execution as it is after that; the same
 // answer again changes nothing. Errors: unauthorized, unreadable_body, invalid_answer, data_too_large,
 // step_execution_not_found, already_completed, execution_superseded, callback_expired.
 func (e *Engine) Complete(ctx context.Context, execution uuid.UUID, token string, body []byte) (domain.Execution, error) {
-	if len(e.CallbackKey) == 0 || !hmac.Equal([]byte(token), []byte(e.callbackToken(execution))) {
-		return domain.Execution{}, domain.Errorf(domain.CodeUnauthorized, "The token is not the one of the callback of this step execution.")
+	if err := e.CheckCallbackToken(execution, token); err != nil {
+		return domain.Execution{}, err
 	}
 	answer, err := domain.ParseAnswer(body, e.Queues)
 	if err != nil {

@@ -93,11 +93,11 @@ func (k keyring) find(secret string) (name string, ok bool) {
 // point here (DNS rebinding) must not control a server left open for local use.
 //
 // Callbacks have a token of their own in place of a key.
-func authenticate(keys keyring, c *contract, p problems) func(http.Handler) http.Handler {
+func authenticate(keys keyring, tokens tokenCheck, c *contract, p problems) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if op := c.operationOf(r); op != nil && op.callback {
-				authenticateCallback(w, r, next, p)
+				authenticateCallback(w, r, next, tokens, p)
 				return
 			}
 			info := infoOf(r.Context())

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"regexp"
 
+	"github.com/google/uuid"
+
 	"github.com/genevadrive/genevadrive/api"
 	"github.com/genevadrive/genevadrive/domain"
 )
@@ -31,9 +33,12 @@ func CallbackToken(ctx context.Context) string { return infoOf(ctx).callbackToke
 // callbackTokenForm is that of every bearer token (RFC 6750), of a length that is worth looking at.
 var callbackTokenForm = regexp.MustCompile(`^[A-Za-z0-9._~+/-]{1,512}={0,2}$`)
 
-// authenticateCallback lets a request pass that has a token at all, whoever it comes from: receivers have no
-// API key.
-func authenticateCallback(w http.ResponseWriter, r *http.Request, next http.Handler, p problems) {
+// tokenCheck is nil for the token of an execution.
+type tokenCheck func(execution uuid.UUID, token string) error
+
+// authenticateCallback lets a request pass that has the token of the execution in its path, whoever it comes from:
+// receivers have no API key. Nothing of its body is read before. A path that has no id leads nowhere, whatever the token.
+func authenticateCallback(w http.ResponseWriter, r *http.Request, next http.Handler, check tokenCheck, p problems) {
 	token, ok := bearerOf(r)
 	switch {
 	case !ok:
@@ -43,6 +48,13 @@ func authenticateCallback(w http.ResponseWriter, r *http.Request, next http.Hand
 		askForBearer(w, "invalid_token")
 		p.write(w, r, domain.Errorf(domain.CodeUnauthorized, "This is not a callback token; send the one in data.callback of the delivery as it is."))
 	default:
+		id, err := pathValue(routeOf(r), r.URL, "id")
+		if execution, faulty := uuid.Parse(id); err == nil && faulty == nil && check != nil {
+			if err := check(execution, token); err != nil {
+				p.write(w, r, err)
+				return
+			}
+		}
 		infoOf(r.Context()).callbackToken = token
 		next.ServeHTTP(w, r)
 	}

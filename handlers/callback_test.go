@@ -1,8 +1,13 @@
 package handlers
 
 import (
+	"encoding/hex"
+	"io"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"github.com/genevadrive/genevadrive/api"
 	"github.com/genevadrive/genevadrive/domain"
@@ -73,6 +78,57 @@ func TestCallbackTokensThatAreNone(t *testing.T) {
 			t.Errorf("%s reaches the handler", name)
 		}
 	}
+}
+
+// Whoever has no token of the execution cannot have the server take a body in, however the id is written.
+func TestCallbacksWithoutTheTokenAreNotRead(t *testing.T) {
+	e := newEdge(t, func(d *Deps) {
+		d.CallbackToken = func(execution uuid.UUID, token string) error {
+			if execution.String()+token == workflowID+callbackToken {
+				return nil
+			}
+			return domain.Errorf(domain.CodeUnauthorized, "No.")
+		}
+	})
+	e.api.answer = completed()
+	other := "00000000-0000-7000-8000-000000000001"
+	escaped := strings.Replace(completePath, workflowID, "%"+hex.EncodeToString([]byte(workflowID[:1]))+workflowID[1:], 1)
+	for _, tt := range []struct {
+		path, token string
+		status      int
+		read        bool
+	}{
+		{completePath, callbackToken, 200, true},
+		{escaped, callbackToken, 200, true},
+		{completePath, "another", 401, false},
+		{escaped, "another", 401, false},
+		{strings.Replace(completePath, workflowID, other, 1), callbackToken, 401, false},
+		{strings.Replace(completePath, workflowID, "42", 1), callbackToken, 404, false},
+	} {
+		body := &watched{Reader: strings.NewReader("{}")}
+		r := httptest.NewRequest("POST", tt.path, body)
+		r.Header.Set("Authorization", "Bearer "+tt.token)
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		e.h.ServeHTTP(w, r)
+		if w.Code != tt.status || body.read != tt.read {
+			t.Errorf("%s with %s: %d, read: %v", tt.path, tt.token, w.Code, body.read)
+		}
+	}
+}
+
+// watched knows whether it was read, and into how much room at first.
+type watched struct {
+	io.Reader
+	read bool
+	room int
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	if !w.read {
+		w.read, w.room = true, len(p)
+	}
+	return w.Reader.Read(p)
 }
 
 // What the engine says about a callback reaches the receiver.

@@ -86,10 +86,7 @@ func (c *contract) check(w http.ResponseWriter, r *http.Request) error {
 
 func (c *contract) checkPath(op *operation, route *chi.Context, u *url.URL) error {
 	for _, p := range op.path {
-		value, err := route.URLParam(p.Name), error(nil)
-		if u.RawPath != "" {
-			value, err = url.PathUnescape(value)
-		}
+		value, err := pathValue(route, u, p.Name)
 		if err == nil {
 			err = p.Schema.Value.VisitJSON(value, c.options...)
 		}
@@ -102,6 +99,15 @@ func (c *contract) checkPath(op *operation, route *chi.Context, u *url.URL) erro
 		return &domain.Error{Code: op.badPathCode, Detail: notThere(op.badPathCode, value)}
 	}
 	return nil
+}
+
+// pathValue gives a parameter of the path as it was meant.
+func pathValue(route *chi.Context, u *url.URL, name string) (string, error) {
+	value := route.URLParam(name)
+	if u.RawPath != "" {
+		return url.PathUnescape(value)
+	}
+	return value, nil
 }
 
 func notThere(code domain.Code, value string) string {

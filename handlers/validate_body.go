@@ -22,6 +22,9 @@ const (
 	MaxBodyBytes  = 1 << 20
 )
 
+// bodyAtOnce is how much room a body is given before any of it has come.
+const bodyAtOnce = 64 << 10
+
 const idempotencyHeader = "Idempotency-Key"
 
 // checkIdempotencyKey refuses what is not one proper key, and any where none is taken; the handler reads it again.
@@ -99,8 +102,8 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 		return nil, tooLarge(most)
 	}
 	var buffer bytes.Buffer
-	if r.ContentLength > 0 {
-		buffer.Grow(int(r.ContentLength) + bytes.MinRead)
+	if r.ContentLength > 0 { // as far as it is likely; a body that was only announced must not take its whole length
+		buffer.Grow(int(min(r.ContentLength, bodyAtOnce)) + bytes.MinRead)
 	}
 	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, most))
 	var limit *http.MaxBytesError

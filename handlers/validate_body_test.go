@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -214,5 +215,19 @@ func TestARefusedBodyIsTakenWithinBounds(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A client that announces a large body and sends none of it does not get the room for it.
+func TestRoomForABodyComesWithIt(t *testing.T) {
+	body := &watched{Reader: strings.NewReader("{")}
+	r := httptest.NewRequest("POST", "/v1/workflows/batch", body)
+	r.ContentLength = MaxBatchBytes
+	r.Header.Set("Authorization", "Bearer "+testKey)
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	newEdge(t).h.ServeHTTP(w, r)
+	if w.Code != 400 || !body.read || body.room > 2*bodyAtOnce {
+		t.Errorf("%d, read: %v into %d bytes", w.Code, body.read, body.room)
 	}
 }

@@ -137,6 +137,19 @@ func isConnectionError(err error) bool {
 		errors.Is(err, pgconn.ErrConnClosed) || pgconn.Timeout(err) || pgconn.SafeToRetry(err)
 }
 
+// isFull tells whether the database's disk is full.
+func isFull(err error) bool {
+	var pg *pgconn.PgError
+	var my *mysql.MySQLError
+	var lite *modernc.Error
+	return errors.As(err, &pg) && pg.Code == "53100" || errors.As(err, &my) && (my.Number == 1021 || my.Number == 1114) ||
+		errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_FULL
+}
+
+// unacknowledged tells of the error of a commit whether that may have happened all the same. On a full disk it has not: the
+// database itself says so, and it would be asked in vain for as long as there is no room.
+func unacknowledged(err error) bool { return faultOf(err) == faultAway && !isFull(err) }
+
 // isLockTimeout tells whether a statement gave up waiting for a row that another transaction holds.
 func isLockTimeout(err error) bool {
 	var pg *pgconn.PgError

@@ -107,7 +107,7 @@ func (m *messages) commit(ctx context.Context, statements ...statement) error {
 		m.begun = false
 		return nil
 	}
-	if faultOf(err) == faultAway && !errors.Is(err, driver.ErrBadConn) { // which the driver says of what has not happened
+	if unacknowledged(err) && !errors.Is(err, driver.ErrBadConn) { // which the driver says of what has not happened
 		return &commitError{err}
 	}
 	return err

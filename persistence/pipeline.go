@@ -68,7 +68,7 @@ func (t *pipeline) commit(ctx context.Context, statements ...statement) error {
 		t.begun = false
 		return nil
 	}
-	if faultOf(err) == faultAway {
+	if unacknowledged(err) {
 		return &commitError{err}
 	}
 	return err

@@ -159,7 +159,7 @@ func (w *writing) commit(ctx context.Context, statements ...statement) error {
 		w.tx = nil
 		return nil
 	}
-	if faultOf(err) == faultAway {
+	if unacknowledged(err) {
 		return &commitError{err}
 	}
 	return err

@@ -68,10 +68,14 @@ type planCache struct {
 	store *persistence.Store
 	mu    sync.RWMutex
 	plans map[planKey]*plan
+	bytes int            // of the definitions of all plans, as they are stored
 	last  map[string]int // by type, the version that was the newest when it was last asked for
 }
 
-const maxCachedPlans = 10_000
+const (
+	maxCachedPlans = 10_000
+	maxCachedBytes = 64 << 20 // in memory a definition has a few times as many; one may have 5 MiB
+)
 
 func newPlanCache(store *persistence.Store) *planCache {
 	return &planCache{store: store, plans: map[planKey]*plan{}, last: map[string]int{}}
@@ -94,7 +98,7 @@ func (c *planCache) get(ctx context.Context, typ string, version int) (*plan, er
 	if err != nil {
 		return nil, err
 	}
-	return c.add(stored.Definition), nil
+	return c.add(stored), nil
 }
 
 // newest gives the plan of the version that was the newest when it was last asked for: whoever uses it makes
@@ -132,14 +136,19 @@ func (c *planCache) forgetNewest(typ string, version int) {
 	}
 }
 
-func (c *planCache) add(def *domain.Definition) *plan {
-	p := newPlan(def)
+func (c *planCache) add(stored persistence.Definition) *plan {
+	p, key := newPlan(stored.Definition), planKey{stored.Type, stored.Version}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.plans) >= maxCachedPlans {
-		clear(c.plans)
+	if known, ok := c.plans[key]; ok { // somebody else has just read it too
+		return known
 	}
-	c.plans[planKey{def.Type, def.Version}] = p
+	if len(c.plans) >= maxCachedPlans || c.bytes+stored.Bytes > maxCachedBytes {
+		clear(c.plans)
+		c.bytes = 0
+	}
+	c.plans[key] = p
+	c.bytes += stored.Bytes
 	return p
 }
 

@@ -18,6 +18,7 @@ import (
 type Definition struct {
 	*domain.Definition
 	CreatedAt time.Time
+	Bytes     int // of what was read; 0 for one that was just stored
 }
 
 // NewestVersion gives the number of the newest version of a type. Errors: definition_not_found.
@@ -175,7 +176,7 @@ func (s *Store) readDefinitions(ctx context.Context, q *bun.SelectQuery, unreada
 			def = &domain.Definition{}
 		}
 		def.Type, def.Version, def.Source = typ, version, source
-		d := Definition{Definition: def, CreatedAt: created}
+		d := Definition{Definition: def, CreatedAt: created, Bytes: len(content) + len(source)}
 		if err != nil {
 			unreadable(d, fmt.Errorf("version %d of %s: %w", version, typ, err))
 		}

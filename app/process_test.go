@@ -52,9 +52,10 @@ func TestMain(m *testing.M) {
 // process is a server in a process of its own.
 type process struct {
 	client
-	log   *testLog
-	cmd   *exec.Cmd
-	ended chan error
+	log    *testLog
+	stderr *os.File // the log is read from it
+	cmd    *exec.Cmd
+	ended  chan error
 }
 
 func startProcess(t *testing.T, s app.Settings, env ...string) *process {
@@ -72,19 +73,28 @@ func startProcess(t *testing.T, s app.Settings, env ...string) *process {
 	cmd.Env = append(cmd.Env, env...)
 	log := &testLog{}
 	t.Cleanup(func() { log.showIfFailed(t) })
-	reader, writer := io.Pipe()
-	cmd.Stderr = writer
-	if err := cmd.Start(); err != nil {
+	reader, writer, err := os.Pipe()
+	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{log: log, cmd: cmd, ended: make(chan error, 1)}
+	cmd.Stderr = writer
+	err = cmd.Start()
+	_ = writer.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{log: log, stderr: reader, cmd: cmd, ended: make(chan error, 1)}
+	read := make(chan struct{})
 	go func() {
-		p.ended <- cmd.Wait()
-		_ = writer.Close()
+		err := cmd.Wait()
+		<-read
+		_ = reader.Close()
+		p.ended <- err
 	}()
 	t.Cleanup(func() { p.kill(t) })
 	addr := make(chan string, 1)
 	go func() {
+		defer close(read)
 		serving := regexp.MustCompile(`msg=serving addr=(\S+)`)
 		for scanner := bufio.NewScanner(reader); scanner.Scan(); {
 			_, _ = io.WriteString(log, scanner.Text()+"\n")
@@ -222,6 +232,22 @@ func TestSignals(t *testing.T) {
 			t.Errorf("it ends with %v, want to be terminated by the signal", err)
 		}
 	})
+}
+
+// TestItOutlivesTheReaderOfItsLog closes the pipe that the log goes to, as journald does when it is restarted.
+func TestItOutlivesTheReaderOfItsLog(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t, nil)
+	p := startProcess(t, settingsFor(t, testenv.SQLite(t), ""))
+	if err := p.stderr.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.register(t, r.url, "PT0S")
+	p.awaitFinished(t, p.create(t).ID)
+	signal(t, p, syscall.SIGTERM)
+	if err := p.awaitEnd(t); err != nil {
+		t.Errorf("it ends with %v", err)
+	}
 }
 
 func signal(t *testing.T, p *process, s os.Signal) {

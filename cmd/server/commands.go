@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/genevadrive/genevadrive/app"
@@ -38,6 +40,7 @@ func (serveCmd) Run(ctx context.Context, s *app.Settings) error {
 	if err != nil {
 		return fmt.Errorf("the configuration cannot be used\n%w", err)
 	}
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go away, as journald does when it is restarted
 	log := app.NewLogger(os.Stderr, cfg)
 	slog.SetDefault(log) // for libraries that log by themselves
 	for _, warning := range app.UnknownVariables(os.Environ()) {

@@ -143,7 +143,7 @@ func (c *contract) checkQuery(op *operation, query string) error {
 		}
 	}
 	if len(faults) > 0 {
-		return domain.WithProblems(domain.CodeInvalidQuery, faults)
+		return domain.WithProblems(domain.CodeInvalidQuery, faults[:min(len(faults), mostProblems)])
 	}
 	return nil
 }

@@ -289,6 +289,9 @@ func TestProblemsAreBounded(t *testing.T) {
 	if p := problemIn(t, e.do("POST", "/v1/workflows", createWith(more.String()))); len(p.Errors) != mostProblems {
 		t.Errorf("%d problems", len(p.Errors))
 	}
+	if p := problemIn(t, e.do("GET", "/v1/workflows?"+strings.ReplaceAll(more.String()[1:], ",", "&"), "")); len(p.Errors) != mostProblems {
+		t.Errorf("%d problems with the query", len(p.Errors))
+	}
 	if w := e.do("POST", "/v1/workflows", createWith(`,"`+strings.Repeat("x", 500_000)+`":1`)); w.Code != 422 || w.Body.Len() > 5000 {
 		t.Errorf("a long key gives %d and %d bytes", w.Code, w.Body.Len())
 	}

@@ -195,15 +195,16 @@ func (a *App) openDoorbell() error {
 // mount puts the edge on the listeners.
 func (a *App) mount() error {
 	metrics := a.scrapes()
-	router, err := handlers.NewRouter(handlers.Deps{
-		API: handlers.New(a.engine), Keys: a.cfg.APIKeys, CallbackToken: a.engine.CheckCallbackToken, Log: a.log, Metrics: metrics, Ready: a.isReady,
+	deps := handlers.Deps{
+		Keys: a.cfg.APIKeys, Log: a.log, Metrics: metrics, Ready: a.isReady,
 		Served: func(r handlers.Served) { a.metrics.Requested(r.Method, r.Route, r.Status, r.Took) },
-	})
+	}
+	if a.cfg.servesAPI() {
+		deps.API, deps.CallbackToken = handlers.New(a.engine), a.engine.CheckCallbackToken
+	}
+	router, err := handlers.NewRouter(deps)
 	if err != nil {
 		return err
-	}
-	if !a.cfg.servesAPI() {
-		router = probesOnly(router)
 	}
 	a.api.http = handlers.NewHTTPServer(a.Addr(), router, a.log)
 	if a.ops != nil {

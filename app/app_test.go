@@ -110,6 +110,14 @@ func TestAWorkerServesProbesButNotTheAPI(t *testing.T) {
 	if status, body := service.do(t, "GET", "/v1/workflows", ""); status != http.StatusNotFound || !strings.Contains(body, "role worker") {
 		t.Errorf("a worker answers the API with %d %s", status, body)
 	}
+	resp, err := http.Get(service.base + "/v1/workflows")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.Header.Get("X-Request-Id") == "" {
+		t.Error("it has no id")
+	}
 	if status, _ := service.do(t, "GET", "/readyz", ""); status != http.StatusOK {
 		t.Errorf("a worker answers /readyz with %d", status)
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"strings"
 	"time"
 
 	"github.com/genevadrive/genevadrive/domain"
@@ -88,18 +87,4 @@ func newOpsServer(metrics http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-}
-
-// probesOnly leaves of the edge what a worker answers: probes and scrapes.
-func probesOnly(edge http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
-			w.Header().Set("Content-Type", "application/problem+json")
-			w.WriteHeader(http.StatusNotFound)
-			_, _ = w.Write([]byte(`{"type":"urn:genevadrive:problem:not_found","title":"Not found","status":404,"code":"not_found",` +
-				`"detail":"This server has the role worker and does not serve the API; ask one with the role all or api."}` + "\n"))
-			return
-		}
-		edge.ServeHTTP(w, r)
-	})
 }

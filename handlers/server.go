@@ -23,8 +23,8 @@ import (
 
 // Deps is what the edge needs.
 type Deps struct {
-	API     api.StrictServerInterface
-	Keys    []Key // none: open, for a server that listens on loopback only
+	API     api.StrictServerInterface // nil: this server is a worker, which answers probes and scrapes only
+	Keys    []Key                     // none: open, for a server that listens on loopback only
 	Log     *slog.Logger
 	Metrics http.Handler                // nil: there are no metrics
 	Ready   func(context.Context) error // nil error: the database answers and has the schema
@@ -63,6 +63,10 @@ func NewRouter(d Deps) (http.Handler, error) {
 	keyed := timed.With(authenticate(newKeyring(d.Keys), d.CallbackToken, c, p))
 	if d.Metrics != nil {
 		keyed.Method(http.MethodGet, "/metrics", d.Metrics)
+	}
+	if d.API == nil {
+		r.HandleFunc("/v1/*", notServed(p))
+		return r, nil
 	}
 	strict := api.NewStrictHandlerWithOptions(d.API, nil, api.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  func(w http.ResponseWriter, r *http.Request, err error) { p.write(w, r, undecodable(err)) },
@@ -167,4 +171,10 @@ func unbindable(err error) error {
 		})
 	}
 	return &domain.Error{Code: domain.CodeInvalidQuery, Detail: "A parameter does not fit the contract.", Cause: err}
+}
+
+func notServed(p problems) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p.write(w, r, domain.Errorf(domain.CodeNotFound, "This server has the role worker and does not serve the API; ask one with the role all or api."))
+	}
 }

@@ -11,7 +11,7 @@ import (
 
 // part is a part of an index: its first columns have one value each, and the rows follow in the order of their ids.
 type part struct {
-	index   string // "": the part is the whole table
+	index   string // "": of none, or MySQL is to choose, which is quicker where much is searched for what no index has
 	columns []string
 	values  []any
 }
@@ -50,6 +50,9 @@ func (s *Store) workflowLanes(ctx context.Context, f WorkflowFilter, columns, di
 	var lanes []*bun.SelectQuery
 	parts, rest := f.parts()
 	for _, p := range parts {
+		if len(f.StepNames)+len(f.ErrorCodes) > 0 {
+			p.index = ""
+		}
 		q := s.dialect.walk(s.read.NewSelect().ColumnExpr(columns), workflowsTable, "w", p, direction)
 		if len(f.Outcomes)+len(f.ErrorCodes) > 0 {
 			q.Join(currentExecution)

@@ -122,6 +122,9 @@ func (s *Store) executionLanes(f ExecutionFilter, limit int) []*bun.SelectQuery 
 			continue
 		}
 		listed := part{executionsTable + "_listed", []string{s.dialect.listedColumn}, []any{state}}
+		if len(f.StepNames) > 0 || f.DueAfter != nil || f.DueBefore != nil {
+			listed.index = ""
+		}
 		q := s.dialect.walk(s.read.NewSelect().ColumnExpr(executionColumns), executionsTable, "e", listed, "DESC").Limit(int64(limit))
 		lanes = append(lanes, q.Where("e.claimed_by IS NULL").Where("e.state <> 'completed'"))
 		if state == domain.ExecutionExecuting {

@@ -39,7 +39,7 @@ not be reached, says so. What the rows mean is in the code of [chaos](../chaos).
 	fmt.Fprintf(&t, "| with | %s |\n", strings.Join(versions(), "; "))
 	atOnce := fmt.Sprint(o.parallel)
 	if !o.short {
-		atOnce += "; FLUSHALL and Redis stopped alone"
+		atOnce += "; the SIGKILL loop on SQLite, FLUSHALL and Redis stopped alone"
 	}
 	fmt.Fprintf(&t, "| rows at once | %s |\n\n", atOnce)
 	fmt.Fprintf(&t, "| test | database | load | must hold | seen | verdict | took |\n|---|---|---|---|---|---|---|\n")

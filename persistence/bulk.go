@@ -33,9 +33,7 @@ func (s *Store) Targets(ctx context.Context, f WorkflowFilter, states []domain.W
 
 // targets is the query of Targets; nil if there can be none.
 func (s *Store) targets(ctx context.Context, f WorkflowFilter, states []domain.WorkflowState, after uuid.UUID, limit int) (*bun.SelectQuery, error) {
-	if len(f.States) > 0 {
-		states = slices.DeleteFunc(slices.Clone(states), func(state domain.WorkflowState) bool { return !slices.Contains(f.States, state) })
-	}
+	states = slices.DeleteFunc(slices.Clone(states), func(state domain.WorkflowState) bool { return !among(f.States, state) })
 	if len(states) == 0 {
 		return nil, nil
 	}

@@ -758,7 +758,9 @@ type StepExecution struct {
 	Outcome  *string `json:"outcome"`
 	Priority int     `json:"priority"`
 	Queue    string  `json:"queue"`
-	Reason   *string `json:"reason"`
+
+	// Reason The last one that an answer or a control verb gave.
+	Reason *string `json:"reason"`
 
 	// ScheduledFor When the next attempt is due.
 	ScheduledFor Time `json:"scheduled_for"`

@@ -1234,6 +1234,7 @@ export interface components {
             skipped_at: string | null;
             /** @description What went wrong last; kept whatever the outcome. */
             error: components["schemas"]["StepError"] | null;
+            /** @description The last one that an answer or a control verb gave. */
             reason: string | null;
             queue: string;
             priority: number;

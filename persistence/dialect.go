@@ -26,6 +26,10 @@ import (
 // lockWait bounds how long a statement waits for a row or key that another transaction holds.
 const lockWait = 5 * time.Second
 
+// logLimit is the size in bytes that SQLite's log is cut to when it begins anew, having grown beyond it while a reader kept
+// what was in it.
+const logLimit = 32 << 20
+
 // listedOpen is dialect.open in the words of the move table.
 const listedOpen = "w.state IN ('ready', 'performing', 'paused')"
 
@@ -293,6 +297,7 @@ func sqlite(databaseURL string) (dialect, error) {
 		"_pragma": {
 			"busy_timeout(" + strconv.FormatInt(lockWait.Milliseconds(), 10) + ")",
 			"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+			"journal_size_limit(" + strconv.Itoa(logLimit) + ")",
 		},
 		"_time_integer_format": {"unix_micro"},
 	}

@@ -142,13 +142,14 @@ func (s *Store) firstContact(ctx context.Context, pool *sql.DB) error {
 	}
 }
 
-// Checkpoint moves what SQLite's log holds into the database file and empties the log, so that it does not
-// grow. It does nothing on the other databases.
+// Checkpoint moves what SQLite's log holds into the database file, so that the next write can begin the log anew. It
+// stands in nobody's way and waits for nobody: what others still read in the log, a backup for instance, it leaves
+// there. It does nothing on the other databases.
 func (s *Store) Checkpoint(ctx context.Context) error {
-	if !s.dialect.oneFile {
+	if s.dialect.reader == nil {
 		return nil
 	}
-	_, err := s.db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	_, err := s.read.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
 	return err
 }
 

@@ -19,7 +19,7 @@ func TestSessionsAreSetUp(t *testing.T) {
 		"mysql":    "SELECT 'REPEATABLE READ'",
 	}
 	settings := map[string]map[string]string{
-		"sqlite":   {"PRAGMA synchronous": "2", "PRAGMA journal_mode": "wal"}, // 2 is FULL
+		"sqlite":   {"PRAGMA synchronous": "2", "PRAGMA journal_mode": "wal", "PRAGMA journal_size_limit": "33554432"}, // 2 is FULL
 		"postgres": {"SHOW default_transaction_isolation": "read committed"},
 		"mysql":    {"SHOW VARIABLES LIKE 't%isolation'": "READ-COMMITTED"}, // tx_ on MariaDB, transaction_ on MySQL 8
 	}

@@ -178,9 +178,7 @@ func (e *Engine) applyAll(ctx context.Context, ops []persistence.Op) []persisten
 // loadPlans brings in the plans that decisions will ask for. One that cannot be read fails its own workflows.
 func (e *Engine) loadPlans(ctx context.Context, targets []persistence.Target) {
 	for _, t := range targets {
-		if _, ok := e.plans.cached(t.Type, t.DefinitionVersion); !ok {
-			_, _ = e.plans.get(ctx, t.Type, t.DefinitionVersion)
-		}
+		_, _ = e.plans.get(ctx, t.Type, t.DefinitionVersion)
 	}
 }
 

@@ -74,9 +74,9 @@ func (e *Engine) Complete(ctx context.Context, execution uuid.UUID, token string
 	var p *plan
 	result := e.apply(ctx, persistence.Op{WorkflowID: x.WorkflowID, ExecutionID: execution, Once: e.NewID(),
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
-			var ok bool
-			if p, ok = e.plans.cached(row.Workflow.Type, row.Workflow.DefinitionVersion); !ok {
-				return domain.Change{}, planMissing{planKey{row.Workflow.Type, row.Workflow.DefinitionVersion}}
+			var err error
+			if p, err = e.plans.of(&row.Workflow); err != nil {
+				return domain.Change{}, err
 			}
 			x = *row.Execution
 			change, err := domain.Callback(p.Definition, row.Workflow, x, answer, params, now)

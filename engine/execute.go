@@ -92,9 +92,9 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 	known, _ := item.Known.(*persistence.Known)
 	op := persistence.Op{WorkflowID: item.WorkflowID, ExecutionID: item.ExecutionID, Known: known,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
-			var ok bool
-			if p, ok = e.plans.cached(row.Workflow.Type, row.Workflow.DefinitionVersion); !ok {
-				return domain.Change{}, planMissing{planKey{row.Workflow.Type, row.Workflow.DefinitionVersion}}
+			var err error
+			if p, err = e.plans.of(&row.Workflow); err != nil {
+				return domain.Change{}, err
 			}
 			step, _, ok := p.Step(row.Execution.StepName)
 			if !ok {

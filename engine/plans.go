@@ -81,7 +81,7 @@ func newPlanCache(store *persistence.Store) *planCache {
 	return &planCache{store: store, plans: map[planKey]*plan{}, last: map[string]int{}}
 }
 
-// cached gives a plan without any I/O, so it may be called inside a transaction's decision.
+// cached gives a plan without any I/O.
 func (c *planCache) cached(typ string, version int) (*plan, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -157,6 +157,15 @@ func (c *planCache) add(stored persistence.Definition) *plan {
 type planMissing struct{ planKey }
 
 func (planMissing) Error() string { return "the definition has to be loaded first" }
+
+// of gives a decision, which may not ask the database itself, the plan of its workflow. The error is planMissing.
+func (c *planCache) of(w *domain.Workflow) (*plan, error) {
+	p, ok := c.cached(w.Type, w.DefinitionVersion)
+	if !ok {
+		return nil, planMissing{planKey{w.Type, w.DefinitionVersion}}
+	}
+	return p, nil
+}
 
 // load brings in the plan an error asks for. retry tells whether the decision is worth asking again.
 func (c *planCache) load(ctx context.Context, decision error) (retry bool, err error) {

@@ -71,9 +71,9 @@ func (e *Engine) release(ctx context.Context, claim persistence.Lost) error {
 	var p *plan
 	result := e.decide(ctx, persistence.Op{WorkflowID: claim.WorkflowID, ExecutionID: claim.ExecutionID,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
-			var ok bool
-			if p, ok = e.plans.cached(row.Workflow.Type, row.Workflow.DefinitionVersion); !ok {
-				return domain.Change{}, planMissing{planKey{row.Workflow.Type, row.Workflow.DefinitionVersion}}
+			var err error
+			if p, err = e.plans.of(&row.Workflow); err != nil {
+				return domain.Change{}, err
 			}
 			return domain.HandBack(row.Workflow, *row.Execution, claim.Fence, now)
 		}})

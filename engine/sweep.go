@@ -193,9 +193,9 @@ func (e *Engine) interrupt(ctx context.Context, lost persistence.Lost, rescue Re
 	var p *plan
 	result := e.decide(ctx, persistence.Op{WorkflowID: lost.WorkflowID, ExecutionID: lost.ExecutionID,
 		Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
-			var ok bool
-			if p, ok = e.plans.cached(row.Workflow.Type, row.Workflow.DefinitionVersion); !ok {
-				return domain.Change{}, planMissing{planKey{row.Workflow.Type, row.Workflow.DefinitionVersion}}
+			var err error
+			if p, err = e.plans.of(&row.Workflow); err != nil {
+				return domain.Change{}, err
 			}
 			change, err := domain.Interrupt(p.Definition, row.Workflow, *row.Execution, rescue.why(), params, fence, now)
 			return e.stamp(change, now), err

@@ -25,9 +25,9 @@ func (e *Engine) call(cmd domain.Command) *verbCall {
 
 // decide is the decision of an Op, whose row has the workflow's newest execution.
 func (c *verbCall) decide(now time.Time, row persistence.Row) (domain.Change, error) {
-	var ok bool
-	if c.plan, ok = c.e.plans.cached(row.Workflow.Type, row.Workflow.DefinitionVersion); !ok {
-		return domain.Change{}, planMissing{planKey{row.Workflow.Type, row.Workflow.DefinitionVersion}}
+	var err error
+	if c.plan, err = c.e.plans.of(&row.Workflow); err != nil {
+		return domain.Change{}, err
 	}
 	c.before = domain.Execution{}
 	if row.Execution != nil {

@@ -54,7 +54,7 @@ func (s settlement) callback(w Workflow, e Execution, a *Answer) (Change, error)
 		e.DurationMS = s.lasted(&e)
 	}
 	if a.Action != ActionFail {
-		return s.answer(w, e, a)
+		return s.act(w, e, a)
 	}
 	f := a.failure(e.Status)
 	if executing {

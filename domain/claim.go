@@ -35,7 +35,7 @@ type ClaimParams struct {
 // Claim moves a due execution to executing and its workflow to performing. It returns ErrNotClaimable or an
 // *EarlyError when there is nothing to claim (DESIGN section 4).
 func Claim(w Workflow, e Execution, p ClaimParams, now time.Time) (Change, error) {
-	if w.State != WorkflowReady || e.State != ExecutionScheduled || e.Held || e.ID != w.CurrentExecutionID {
+	if !claimable(&w, &e) {
 		return Change{}, ErrNotClaimable
 	}
 	if wait := e.ScheduledFor.Sub(now); wait > 0 {
@@ -51,6 +51,11 @@ func Claim(w Workflow, e Execution, p ClaimParams, now time.Time) (Change, error
 	e.Attempt++
 	e.Fence, e.ClaimedBy, e.Deadline = p.Fence, p.Server, &deadline
 	return Change{Workflow: w, Execution: &e}, nil
+}
+
+// claimable tells whether a server may take the execution once it is due.
+func claimable(w *Workflow, e *Execution) bool {
+	return w.State == WorkflowReady && e.State == ExecutionScheduled && !e.Held && e.ID == w.CurrentExecutionID
 }
 
 // ThenClaim lets the server that settled an execution go on in the same transaction: with the one that the

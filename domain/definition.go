@@ -2,6 +2,7 @@ package domain
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -149,6 +150,11 @@ func (d *Definition) Step(name string) (step *Step, index int, ok bool) {
 		}
 	}
 	return nil, -1, false
+}
+
+// StepMissing is the error of an execution whose step is not there. It pauses the workflow.
+func (d *Definition) StepMissing(name string) ExecutionError {
+	return ExecutionError{Code: ErrStepMissing, Message: fmt.Sprintf("Version %d of %s has no step %q.", d.Version, d.Type, name)}
 }
 
 // StepAfter gives the step that follows the named one; nil when that is the last. ok is false when the

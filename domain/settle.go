@@ -50,7 +50,7 @@ func Settle(def *Definition, w Workflow, e Execution, r Result, p SettleParams, 
 	case r.Later:
 		return s.await(w, e, r)
 	case r.Answer != nil:
-		return s.said(w, e, r)
+		return s.answered(w, e, r)
 	}
 	return s.failure(w, e, r)
 }
@@ -58,7 +58,7 @@ func Settle(def *Definition, w Workflow, e Execution, r Result, p SettleParams, 
 // FailUnstarted ends an execution that cannot even be claimed, since its step or endpoint is not there; its
 // workflow pauses and no attempt is spent.
 func FailUnstarted(w Workflow, e Execution, cause ExecutionError, now time.Time) (Change, error) {
-	if w.State != WorkflowReady || e.State != ExecutionScheduled || e.Held || e.ID != w.CurrentExecutionID {
+	if !claimable(&w, &e) {
 		return Change{}, ErrNotClaimable
 	}
 	e.Error = &cause
@@ -70,7 +70,8 @@ func FailUnstarted(w Workflow, e Execution, cause ExecutionError, now time.Time)
 
 // Interrupt takes an execution from a server that died or let its deadline pass. It goes back to scheduled;
 // after MaxInterruptions it has failed for good. One that awaits a callback is no server's: past its deadline
-// the attempt has failed as callback_timeout, before that it is left alone (ErrSettled).
+// the attempt has failed as callback_timeout, before that it is left alone (ErrSettled). p.Fence is that of the
+// claim that is taken away, and fence takes its place; why is what the attempt that was cut short says.
 func Interrupt(def *Definition, w Workflow, e Execution, why string, p SettleParams, fence Fence, now time.Time) (Change, error) {
 	if e.AwaitsCallback() && e.Fence == p.Fence {
 		return settlement{def: def, p: p, now: now}.callbackTimeout(w, e, fence)
@@ -98,8 +99,8 @@ type settlement struct {
 	now time.Time
 }
 
-// said applies an answer, fail included.
-func (s settlement) said(w Workflow, e Execution, r Result) (Change, error) {
+// answered applies the answer of a result, fail included.
+func (s settlement) answered(w Workflow, e Execution, r Result) (Change, error) {
 	a := r.Answer
 	if a.Reason != "" {
 		e.Reason = a.Reason
@@ -117,7 +118,7 @@ func (s settlement) said(w Workflow, e Execution, r Result) (Change, error) {
 	} else {
 		w.Data = data
 		e.Status, e.DurationMS = r.Status, r.DurationMS
-		c, err = s.answer(w, e, a)
+		c, err = s.act(w, e, a)
 	}
 	if step, _, ok := s.def.Step(e.StepName); err == nil && ok && step.CallbackTimeout > 0 && !r.Instead {
 		c.remember(a)
@@ -125,7 +126,8 @@ func (s settlement) said(w Workflow, e Execution, r Result) (Change, error) {
 	return c, err
 }
 
-func (s settlement) answer(w Workflow, e Execution, a *Answer) (Change, error) {
+// act does what an answer asks for, whose data is merged by then. The action fail is not for it: see failure.
+func (s settlement) act(w Workflow, e Execution, a *Answer) (Change, error) {
 	w.ExceptionsInRow = 0
 	switch a.Action {
 	case ActionComplete:
@@ -202,7 +204,7 @@ func (s settlement) forGood(w Workflow, e Execution, cause ExecutionError) (Chan
 func (s settlement) advance(w Workflow, e Execution, event string, next *NextOptions) (Change, error) {
 	step, known := s.def.StepAfter(e.StepName)
 	if !known {
-		return s.stepMissing(w, e)
+		return s.forGood(w, e, s.def.StepMissing(e.StepName))
 	}
 	if step == nil {
 		err := errors.Join(e.move(event, s.now), w.move(eventFinish, s.now))
@@ -226,7 +228,7 @@ func (s settlement) advance(w Workflow, e Execution, event string, next *NextOpt
 func (s settlement) again(w Workflow, e Execution, event string, due func(ownWait time.Duration) time.Time) (Change, error) {
 	step, _, known := s.def.Step(e.StepName)
 	if !known {
-		return s.stepMissing(w, e)
+		return s.forGood(w, e, s.def.StepMissing(e.StepName))
 	}
 	return s.succeed(w, e, event, step, due(step.Wait))
 }
@@ -243,14 +245,8 @@ func (s settlement) succeed(w Workflow, e Execution, event string, step *Step, d
 	return c, nil
 }
 
-func (s settlement) stepMissing(w Workflow, e Execution) (Change, error) {
-	return s.forGood(w, e, ExecutionError{Code: ErrStepMissing,
-		Message: fmt.Sprintf("Version %d of %s has no step %q.", s.def.Version, s.def.Type, e.StepName)})
-}
-
 func (s settlement) tooMany(w Workflow, e Execution) (Change, error) {
-	e.Error = &ExecutionError{Code: ErrTooManyExecutions,
-		Message: tooManyExecutions}
+	e.Error = &ExecutionError{Code: ErrTooManyExecutions, Message: tooManyExecutions}
 	err := errors.Join(e.move(eventPause, s.now), w.pause(PausedByFailure, e.Error.Message, s.now))
 	return Change{Workflow: w, Execution: &e}, err
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -98,7 +97,7 @@ func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *clai
 			}
 			step, _, ok := p.Step(row.Execution.StepName)
 			if !ok {
-				return domain.FailUnstarted(row.Workflow, *row.Execution, stepMissing(p, row.Execution.StepName), now)
+				return domain.FailUnstarted(row.Workflow, *row.Execution, p.StepMissing(row.Execution.StepName), now)
 			}
 			terms, missing, err := look.terms(step)
 			if err != nil {
@@ -156,11 +155,6 @@ func (e *Engine) claimFailed(ctx context.Context, item queue.Item, err error) {
 	if ctx.Err() == nil {
 		e.Logger.Warn("claim failed; the step stays due", "step_execution_id", item.ExecutionID, "error", err)
 	}
-}
-
-func stepMissing(p *plan, name string) domain.ExecutionError {
-	return domain.ExecutionError{Code: domain.ErrStepMissing,
-		Message: fmt.Sprintf("Version %d of %s has no step %q.", p.Version, p.Type, name)}
 }
 
 // settle applies the result of an attempt, and the claim of the next step with it if that may follow at

@@ -117,7 +117,7 @@ func (e *Engine) newSpeedrun(p *plan, id uuid.UUID, r SpeedrunRequest) (*speedru
 	for _, step := range slices.Sorted(maps.Keys(r.Answers)) {
 		pointer := "#/answers/" + strictjson.PointerToken(step)
 		if _, _, ok := p.Step(step); !ok {
-			add(pointer, "Version %d of %s has no step %q.", p.Version, p.Type, step)
+			add(pointer, "%s", p.StepMissing(step).Message)
 			continue
 		}
 		if len(r.Answers[step]) == 0 {

@@ -29,19 +29,7 @@ type Activation struct {
 	Now               time.Time
 }
 
-// Evaluate says whether a condition of this definition holds. It stops when ctx ends, or after a bounded
-// number of operations. The error is a *ConditionError; a missing key is one, and so is a result that is
-// neither true nor false.
-func (d *Definition) Evaluate(ctx context.Context, c Condition, a *Activation) (bool, error) {
-	return d.evaluate(ctx, c, newVariables(a))
-}
-
-// AnyCondition gives the first of the conditions that holds, nil when none does. The first that fails ends
-// it.
-func (d *Definition) AnyCondition(ctx context.Context, list []Condition, a *Activation) (*Condition, error) {
-	return d.anyOf(ctx, list, newVariables(a))
-}
-
+// anyOf gives the first of the conditions that holds, nil when none does. The first that fails ends it.
 func (d *Definition) anyOf(ctx context.Context, list []Condition, vars *variables) (*Condition, error) {
 	for i := range list {
 		holds, err := d.evaluate(ctx, list[i], vars)
@@ -55,6 +43,9 @@ func (d *Definition) anyOf(ctx context.Context, list []Condition, vars *variable
 	return nil, nil
 }
 
+// evaluate says whether a condition of this definition holds. It stops when ctx ends, or after a bounded
+// number of operations. The error is a *ConditionError; a missing key is one, and so is a result that is
+// neither true nor false.
 func (d *Definition) evaluate(ctx context.Context, c Condition, vars *variables) (bool, error) {
 	expression := c
 	if c.Named != "" {

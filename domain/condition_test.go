@@ -54,21 +54,21 @@ func TestConditions(t *testing.T) {
 		{Condition{Expression: "subject.closed"}, true}, // dyn that gives a bool
 	}
 	for _, tt := range tests {
-		got, err := def.Evaluate(t.Context(), tt.c, activation())
+		got, err := def.evaluate(t.Context(), tt.c, newVariables(activation()))
 		if err != nil || got != tt.want {
 			t.Errorf("%s is %v, %v", tt.c, got, err)
 		}
 	}
-	if holds, err := (&Definition{}).Evaluate(t.Context(), Condition{Expression: "now == now"}, activation()); err != nil || !holds {
+	if holds, err := (&Definition{}).evaluate(t.Context(), Condition{Expression: "now == now"}, newVariables(activation())); err != nil || !holds {
 		t.Errorf("a definition made by hand gives %v, %v", holds, err)
 	}
 	empty := &Activation{}
-	if holds, err := def.Evaluate(t.Context(), Condition{Expression: "data == {} && step.params == {} && !has(subject.x)"}, empty); err != nil || !holds {
+	if holds, err := def.evaluate(t.Context(), Condition{Expression: "data == {} && step.params == {} && !has(subject.x)"}, newVariables(empty)); err != nil || !holds {
 		t.Errorf("without documents: %v, %v", holds, err)
 	}
 }
 
-func TestAnyCondition(t *testing.T) {
+func TestAnyOf(t *testing.T) {
 	def := &Definition{}
 	expressions := func(list ...string) (out []Condition) {
 		for _, e := range list {
@@ -77,13 +77,13 @@ func TestAnyCondition(t *testing.T) {
 		return out
 	}
 	list := expressions("subject.age > 50", "subject.closed", "1 / 0 == 1")
-	if c, err := def.AnyCondition(t.Context(), list, activation()); err != nil || c != &list[1] {
+	if c, err := def.anyOf(t.Context(), list, newVariables(activation())); err != nil || c != &list[1] {
 		t.Errorf("%v, %v", c, err)
 	}
-	if c, err := def.AnyCondition(t.Context(), nil, activation()); err != nil || c != nil {
+	if c, err := def.anyOf(t.Context(), nil, newVariables(activation())); err != nil || c != nil {
 		t.Errorf("none gives %v, %v", c, err)
 	}
-	if _, err := def.AnyCondition(t.Context(), expressions("false", "1 / 0 == 1", "true"), activation()); err == nil {
+	if _, err := def.anyOf(t.Context(), expressions("false", "1 / 0 == 1", "true"), newVariables(activation())); err == nil {
 		t.Error("a failing condition is passed over")
 	}
 }
@@ -105,19 +105,19 @@ func TestConditionErrors(t *testing.T) {
 		{"nonsense(", "does not compile"},
 	}
 	for _, tt := range tests {
-		_, err := def.Evaluate(t.Context(), Condition{Expression: tt.expression}, activation())
+		_, err := def.evaluate(t.Context(), Condition{Expression: tt.expression}, newVariables(activation()))
 		var failed *ConditionError
 		if !errors.As(err, &failed) || !strings.Contains(err.Error(), tt.want) || strings.ContainsAny(err.Error(), "\n\t") {
 			t.Errorf("%s\n gives %v, want %q", tt.expression, err, tt.want)
 		}
 	}
 	for c, want := range map[Condition]string{{Named: "typo"}: "{condition: typo} failed: There is no deactivatd", {Named: "gone"}: "no condition of this name", {}: "It is empty."} {
-		if _, err := def.Evaluate(t.Context(), c, activation()); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := def.evaluate(t.Context(), c, newVariables(activation())); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v gives %v", c, err)
 		}
 	}
 	for _, a := range []*Activation{{Attributes: json.RawMessage(`{`)}, {Attributes: json.RawMessage(`[1]`)}} {
-		if _, err := def.Evaluate(t.Context(), Condition{Expression: "!has(subject.x)"}, a); err == nil || !strings.Contains(err.Error(), "attributes") {
+		if _, err := def.evaluate(t.Context(), Condition{Expression: "!has(subject.x)"}, newVariables(a)); err == nil || !strings.Contains(err.Error(), "attributes") {
 			t.Errorf("attributes %s give %v", a.Attributes, err)
 		}
 	}
@@ -212,7 +212,7 @@ func TestExpressionsEnd(t *testing.T) {
 				a.Data = tt.data
 			}
 			start := time.Now()
-			_, err := (&Definition{}).Evaluate(t.Context(), Condition{Expression: tt.expression}, a)
+			_, err := (&Definition{}).evaluate(t.Context(), Condition{Expression: tt.expression}, newVariables(a))
 			if (err == nil) != (tt.cause == "") || err != nil && !strings.Contains(err.(*ConditionError).Cause, tt.cause) {
 				t.Errorf("gives %.400v, want %q", err, tt.cause)
 			}
@@ -227,7 +227,7 @@ func TestExpressionStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	a := &Activation{Data: json.RawMessage(`{"l":[` + strings.TrimSuffix(strings.Repeat("1,", 5000), ",") + `]}`)}
-	_, err := (&Definition{}).Evaluate(ctx, Condition{Expression: "data.l.all(a, a == 1)"}, a)
+	_, err := (&Definition{}).evaluate(ctx, Condition{Expression: "data.l.all(a, a == 1)"}, newVariables(a))
 	if err == nil || !strings.Contains(err.Error(), "not finished in time") {
 		t.Errorf("gives %v", err)
 	}
@@ -250,7 +250,7 @@ func BenchmarkEvaluate(b *testing.B) {
 	a := activation()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := def.Evaluate(b.Context(), c, a); err != nil {
+		if _, err := def.evaluate(b.Context(), c, newVariables(a)); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -270,7 +270,7 @@ func FuzzExpression(f *testing.F) {
 	f.Fuzz(func(t *testing.T, expression string) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		if _, err := def.Evaluate(ctx, Condition{Expression: expression}, a); err != nil && ctx.Err() != nil {
+		if _, err := def.evaluate(ctx, Condition{Expression: expression}, newVariables(a)); err != nil && ctx.Err() != nil {
 			t.Fatalf("%q did not end", expression)
 		}
 	})

@@ -80,7 +80,7 @@ func readNames(files []DefinitionFile) []namedFile {
 	named := make([]namedFile, len(files))
 	for i, f := range files {
 		named[i].DefinitionFile = f
-		named[i].typ, named[i].extends = ReadNames(f.Source, f.Format)
+		named[i].typ, named[i].extends = namesIn(f.Source, f.Format)
 	}
 	return named
 }

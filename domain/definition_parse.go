@@ -134,7 +134,7 @@ func (o object) inherit(def *Definition) error {
 	}
 	def.CancelIf = append(slices.Clone(parent.CancelIf), def.CancelIf...)
 	if hook := parent.Hooks.BeforeStepStarts; hook != nil {
-		def.Hooks.BeforeStepStarts = def.Hooks.BeforeStepStarts.Over(hook)
+		def.Hooks.BeforeStepStarts = def.Hooks.BeforeStepStarts.over(hook)
 	}
 	return nil
 }
@@ -155,7 +155,7 @@ func (r *reading) resolve(def *Definition, o object, written []writtenStep) []St
 	var hook *Webhook
 	tellHeaders := def.Settings.Webhook.headersFit() // else that has been told
 	if h := def.Hooks.BeforeStepStarts; h != nil {
-		merged, at := h.Over(def.Settings.Webhook), o.at
+		merged, at := h.over(def.Settings.Webhook), o.at
 		if o.has("hooks") {
 			at = at.key("hooks").key("before_step_starts")
 		}

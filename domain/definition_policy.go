@@ -160,7 +160,7 @@ func (r *reading) word(at place, word string, known []string) {
 
 // over merges settings over inherited ones: webhook and retry key by key, the others whole.
 func (s Settings) over(base Settings) Settings {
-	s.Webhook = s.Webhook.Over(base.Webhook)
+	s.Webhook = s.Webhook.over(base.Webhook)
 	s.Retry = s.Retry.over(base.Retry)
 	if s.Queue == "" {
 		s.Queue = base.Queue

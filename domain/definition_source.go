@@ -56,9 +56,9 @@ func canonicalJSON(tree any) (json.RawMessage, error) {
 	return bytes.TrimSpace(out.Bytes()), nil
 }
 
-// ReadNames gives the type that a document says it is of and the one it extends, "" for what it does not say or
+// namesIn gives the type that a document says it is of and the one it extends, "" for what it does not say or
 // cannot be read: whatever is wrong is for ParseDefinition to tell.
-func ReadNames(source []byte, format SourceFormat) (typ, extends string) {
+func namesIn(source []byte, format SourceFormat) (typ, extends string) {
 	tree, _ := readSource(source, format)
 	o, _ := tree.(map[string]any)
 	typ, _ = o["type"].(string)

@@ -370,7 +370,7 @@ func TestWebhookOver(t *testing.T) {
 		{Webhook{Path: "/q"}, Webhook{Endpoint: "e", Path: "/p"}, "e /q"},
 	}
 	for _, tt := range tests {
-		got, ok := tt.w.Over(&tt.base).resolved()
+		got, ok := tt.w.over(&tt.base).resolved()
 		shown := got.URL
 		if got.Endpoint != "" {
 			shown = got.Endpoint + " " + got.Path

@@ -190,9 +190,9 @@ func (r *reading) checkMergedHeaders(w *Webhook, at place) {
 	}
 }
 
-// Over merges a webhook over what it inherits, key by key, headers too. A url takes the place of an inherited
+// over merges a webhook over what it inherits, key by key, headers too. A url takes the place of an inherited
 // url, endpoint and path; an endpoint that of an inherited url.
-func (w *Webhook) Over(base *Webhook) *Webhook {
+func (w *Webhook) over(base *Webhook) *Webhook {
 	switch {
 	case w == nil:
 		return base

@@ -62,7 +62,7 @@ func (w *Webhook) At(e *Endpoint) Webhook {
 	base := Webhook{URL: e.URL, Headers: e.Headers, Timeout: e.Timeout, MaxInFlight: e.MaxInFlight}
 	own := *w
 	own.URL, own.Endpoint, own.Path = "", "", ""
-	out := *own.Over(&base)
+	out := *own.over(&base)
 	if w.Path != "" {
 		if u, err := url.Parse(e.URL); err == nil { // it was checked
 			out.URL = u.JoinPath(w.Path).String()

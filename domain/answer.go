@@ -248,8 +248,8 @@ func (b *answerBody) check(a *Answer, queues []string) (problems []Problem) {
 	if b.Next.Queue != nil && !slices.Contains(queues, a.Next.Queue) {
 		add("#/next/queue", "Unknown queue %q%s; the queues are %s.", cut(a.Next.Queue, 100), hint(a.Next.Queue, queues), strings.Join(queues, ", "))
 	}
-	if p := a.Next.Priority; p != nil && (*p < 0 || *p > 9) {
-		add("#/next/priority", "A priority is 0 (first) to 9.")
+	if p := a.Next.Priority; p != nil && (*p < 0 || *p > MaxPriority) {
+		add("#/next/priority", "A priority is 0 (first) to %d.", MaxPriority)
 	}
 	return problems
 }

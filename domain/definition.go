@@ -11,18 +11,15 @@ import (
 // definition has a higher one (DESIGN section 6).
 const FormatVersion = 1
 
-// Limits of a definition (DESIGN section 6).
+// Limits and defaults of a definition (DESIGN section 6).
 const (
 	MaxSourceBytes   = 1 << 20 // of the document as it was sent
 	MaxResolvedBytes = 4 << 20 // of the definition as it is stored
 	MaxParamsBytes   = 16 << 10
 	MaxSteps         = 1000 // repetitions counted
-	MaxDataBytes     = 256 << 10
 	MaxDuration      = 10 * 365 * 24 * time.Hour
 	DefaultQueue     = "default"
 	DefaultPriority  = 5
-	MaxExecutions    = 10_000 // step executions of one workflow
-	MaxInterruptions = 5      // of one execution, before it has failed for good
 )
 
 // Definition is a workflow type as registered: resolved (extends, order, inheritance of settings), validated

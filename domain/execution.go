@@ -11,6 +11,9 @@ import (
 // claim away sets another one, so an answer under an old fence changes nothing (DESIGN section 1).
 type Fence string
 
+// MaxInterruptions is how many an execution may have: with the last of them it has failed for good (DESIGN section 3).
+const MaxInterruptions = 5
+
 // Execution is one scheduled run of one step: the idempotency key of its webhook and the unit of history.
 type Execution struct {
 	ID            uuid.UUID

@@ -7,6 +7,12 @@ import (
 	"github.com/google/uuid"
 )
 
+// Limits of a workflow (DESIGN sections 3 and 6).
+const (
+	MaxDataBytes  = 256 << 10 // of its data, and of a subject's attributes
+	MaxExecutions = 10_000    // step executions
+)
+
 // Workflow is one run of a definition for one subject (DESIGN section 3). Times are UTC, microseconds.
 type Workflow struct {
 	ID                 uuid.UUID

@@ -40,9 +40,6 @@ type Backlog struct {
 
 const maxBacklog = 10_000
 
-// priorities are the values that a priority has, first to last.
-const priorities = 10
-
 // Backlogs gives the backlog of each queue. It reads the lanes that the sweep reads, and stops in each at
 // maxBacklog, so that it costs little when the backlog is large too.
 func (s *Store) Backlogs(ctx context.Context, queues []string) (map[string]Backlog, error) {
@@ -54,7 +51,7 @@ func (s *Store) Backlogs(ctx context.Context, queues []string) (map[string]Backl
 	backlogs := make(map[string]Backlog, len(queues))
 	for _, queue := range queues {
 		var all *bun.SelectQuery
-		for priority := range priorities {
+		for priority := range domain.MaxPriority + 1 {
 			lane := s.read.NewSelect().ColumnExpr(due+" AS due").TableExpr(executionsTable+" AS e").
 				Where("e.state = 'scheduled'").Where("NOT e.held").
 				Where("e.queue = ?", queue).Where("e.priority = ?", priority).

@@ -24,8 +24,8 @@ type object struct {
 	members map[string]any
 }
 
-// misplaced says where a key belongs that people put on the wrong level.
-var misplaced = map[string]string{
+// homes says under which key one belongs that people put on the wrong level.
+var homes = map[string]string{
 	"url": "webhook", "endpoint": "webhook", "path": "webhook", "timeout": "webhook", "headers": "webhook", "max_in_flight": "webhook",
 	"max_attempts": "retry", "initial": "retry", "multiplier": "retry", "max_reattempts": "on_exception", "then": "on_exception",
 	"before_step_starts": "hooks",
@@ -42,11 +42,11 @@ func (r *reading) object(v any, at place, known []string) (object, bool) {
 		if slices.Contains(known, key) {
 			continue
 		}
-		switch parent, elsewhere := misplaced[key]; {
+		switch home, elsewhere := homes[key]; {
 		case key == "at" && slices.Contains(known, "wait"):
 			r.add(at.key(key), "a step waits by wait; at is for creating, for reattempt and for next in an answer")
-		case elsewhere && slices.Contains(known, parent):
-			r.add(at.key(key), "%q is not known here; it goes under %s", key, parent)
+		case elsewhere && slices.Contains(known, home):
+			r.add(at.key(key), "%q is not known here; it goes under %s", key, home)
 		default:
 			r.add(at.key(key), "%s is not known here%s", quoted(key), hintOrList(key, known))
 		}

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -37,13 +38,10 @@ func (r *reading) orderSteps(written []writtenStep) []slot {
 	var unplaced []int
 	anchors := make(map[int]string, len(written))
 	for i, w := range written {
-		switch anchor := w.before + w.after; {
-		case anchor == "":
+		if anchor := w.before + w.after; anchor == "" {
 			unplaced = append(unplaced, i)
-		default:
-			if o.place(r, i, anchor) {
-				anchors[i] = anchor
-			}
+		} else if o.place(r, i, anchor) {
+			anchors[i] = anchor
 		}
 	}
 	for _, i := range unplaced {
@@ -69,12 +67,12 @@ func (o *ordering) expand(r *reading) {
 				name = fmt.Sprintf("%s_%d", w.name, n)
 			}
 			if other, twice := o.byName[name]; twice {
-				r.add(o.named(i), "two steps have the name %s: this one and %s; names must differ",
+				r.add(w.at, "two steps have the name %s: this one and %s; names must differ",
 					quoted(name), o.written[o.slots[other].block].at)
 				n = w.repeat // one problem per step is enough
 			} else {
 				if n > 1 && len(name) > MaxNameLength {
-					r.add(o.named(i), "repeating it makes the name %s, which is longer than %d characters", quoted(name), MaxNameLength)
+					r.add(w.at, "repeating it makes the name %s, which is longer than %d characters", quoted(name), MaxNameLength)
 					n = w.repeat
 				}
 				o.byName[name] = len(o.slots)
@@ -84,32 +82,26 @@ func (o *ordering) expand(r *reading) {
 	}
 }
 
-// named is where a step's name stands.
-func (o *ordering) named(i int) place { return o.written[i].at }
-
 // place hangs a block beside its anchor; false when there is no such anchor.
 func (o *ordering) place(r *reading, i int, anchor string) bool {
-	w, key := o.written[i], "after_step"
-	if w.before != "" {
-		key = "before_step"
-	}
+	w := o.written[i]
 	at, known := o.byName[anchor]
 	if !known {
 		names := make([]string, len(o.slots))
 		for s := range o.slots {
 			names[s] = o.slots[s].name
 		}
-		r.add(w.at.key(key), "the step %s is placed beside %s, which is not a step%s", quoted(w.name), quoted(anchor), didYouMean(anchor, names))
+		r.add(w.at.key(w.anchorKey()), "the step %s is placed beside %s, which is not a step%s", quoted(w.name), quoted(anchor), didYouMean(anchor, names))
 		return false
 	}
-	if block, ok := o.blocks[anchor]; ok && key == "after_step" {
+	if w.before != "" {
+		o.slots[at].before = append(o.slots[at].before, i)
+		return true
+	}
+	if block, ok := o.blocks[anchor]; ok {
 		at = o.last(block)
 	}
-	if key == "before_step" {
-		o.slots[at].before = append(o.slots[at].before, i)
-	} else {
-		o.slots[at].after = append(o.slots[at].after, i)
-	}
+	o.slots[at].after = append(o.slots[at].after, i)
 	return true
 }
 
@@ -147,12 +139,7 @@ func (o *ordering) circles(r *reading, anchors map[int]string) {
 			path = append(path, at)
 			at = o.slots[o.byName[anchors[at]]].block
 		}
-		start := -1
-		for n, b := range path {
-			if b == at {
-				start = n
-			}
-		}
+		start := slices.Index(path, at)
 		if start < 0 {
 			continue // leads into a circle that has been noted, or to a step with a bad anchor
 		}
@@ -160,13 +147,9 @@ func (o *ordering) circles(r *reading, anchors map[int]string) {
 		for _, b := range append(path[start:], at) {
 			names = append(names, o.written[b].name)
 		}
-		key := "after_step"
-		if o.written[at].before != "" {
-			key = "before_step"
-		}
 		if len(names) > 12 {
 			names = append(append(names[:10:10], "…"), names[len(names)-1])
 		}
-		r.add(o.written[at].at.key(key), "the steps are placed in a circle: %s", strings.Join(names, " → "))
+		r.add(o.written[at].at.key(o.written[at].anchorKey()), "the steps are placed in a circle: %s", strings.Join(names, " → "))
 	}
 }

@@ -21,6 +21,14 @@ type writtenStep struct {
 	after    string // after
 }
 
+// anchorKey is the key under which a step that is placed beside another one names that.
+func (w *writtenStep) anchorKey() string {
+	if w.before != "" {
+		return "before_step"
+	}
+	return "after_step"
+}
+
 func (o object) steps(key string) []writtenStep {
 	v, at, ok := o.get(key)
 	if !ok {

@@ -17,6 +17,9 @@ const (
 // WorkflowStates lists every workflow state.
 var WorkflowStates = []WorkflowState{WorkflowReady, WorkflowPerforming, WorkflowPaused, WorkflowFinished, WorkflowCanceled}
 
+// OpenWorkflowStates lists those in which something can still happen to the workflow.
+var OpenWorkflowStates = []WorkflowState{WorkflowReady, WorkflowPerforming, WorkflowPaused}
+
 // Terminal tells whether nothing can happen to the workflow anymore.
 func (s WorkflowState) Terminal() bool { return s == WorkflowFinished || s == WorkflowCanceled }
 
@@ -77,8 +80,6 @@ const (
 	eventFinish    = "finish"
 )
 
-var openWorkflow = []WorkflowState{WorkflowReady, WorkflowPerforming, WorkflowPaused}
-
 // WorkflowMoves is the table of every legal move of a workflow (DESIGN section 3). The domain moves a
 // workflow through it only, docs/states.md is generated from it.
 var WorkflowMoves = []WorkflowMove{
@@ -87,9 +88,9 @@ var WorkflowMoves = []WorkflowMove{
 	{eventPause, []WorkflowState{WorkflowReady, WorkflowPerforming}, WorkflowPaused, "by the verb, by an answer, or after a failure"},
 	{eventResume, []WorkflowState{WorkflowPaused}, WorkflowReady, "the verb, nothing in flight"},
 	{eventRejoin, []WorkflowState{WorkflowPaused}, WorkflowPerforming, "the resume verb while the step execution is still in flight"},
-	{eventReattempt, openWorkflow, WorkflowReady, "the verb"},
-	{eventCancel, openWorkflow, WorkflowCanceled, "by the verb, by an answer, by cancel_if, or after a failure"},
-	{eventFinish, openWorkflow, WorkflowFinished, "by the verb, by an answer, or after the last step"},
+	{eventReattempt, OpenWorkflowStates, WorkflowReady, "the verb"},
+	{eventCancel, OpenWorkflowStates, WorkflowCanceled, "by the verb, by an answer, by cancel_if, or after a failure"},
+	{eventFinish, OpenWorkflowStates, WorkflowFinished, "by the verb, by an answer, or after the last step"},
 }
 
 // ExecutionMove is one legal move of a step execution, with the outcome it leaves.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,10 +49,10 @@ type BulkError struct {
 var bulkStates = map[domain.Verb][]domain.WorkflowState{
 	domain.VerbPause:     {domain.WorkflowReady, domain.WorkflowPerforming},
 	domain.VerbResume:    {domain.WorkflowPaused},
-	domain.VerbSkip:      {domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused},
-	domain.VerbReattempt: {domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused},
-	domain.VerbCancel:    {domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused},
-	domain.VerbFinish:    {domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused},
+	domain.VerbSkip:      domain.OpenWorkflowStates,
+	domain.VerbReattempt: domain.OpenWorkflowStates,
+	domain.VerbCancel:    domain.OpenWorkflowStates,
+	domain.VerbFinish:    domain.OpenWorkflowStates,
 }
 
 // Bulk performs a verb on workflows, oldest first, until the limit or none is left. It only looks at those
@@ -62,6 +63,7 @@ var bulkStates = map[domain.Verb][]domain.WorkflowState{
 // empty_filter, invalid_request, unavailable.
 func (e *Engine) Bulk(ctx context.Context, r BulkRequest) (BulkResult, error) {
 	result := BulkResult{Errors: []BulkError{}}
+	r.Limit = cmp.Or(r.Limit, MaxBulk)
 	if err := r.check(); err != nil {
 		return result, err
 	}
@@ -93,10 +95,7 @@ func (e *Engine) Bulk(ctx context.Context, r BulkRequest) (BulkResult, error) {
 	return result, nil
 }
 
-func (r *BulkRequest) check() error {
-	if r.Limit == 0 {
-		r.Limit = MaxBulk
-	}
+func (r BulkRequest) check() error {
 	var problems []domain.Problem
 	if _, known := bulkStates[r.Verb]; !known {
 		problems = append(problems, domain.Problem{Pointer: "#/verb", Detail: fmt.Sprintf("There is no verb %q; use one of %v.", r.Verb, domain.Verbs)})

@@ -17,13 +17,13 @@ func (s *Store) CountOpen(ctx context.Context) (map[domain.WorkflowState]int64, 
 		n     int64
 	}
 	q := s.read.NewSelect().ColumnExpr("w.state, count(*)").TableExpr(workflowsTable+" AS w").
-		Where("w.state IN (?)", bun.List(openStates)).GroupExpr("w.state")
+		Where("w.state IN (?)", bun.List(domain.OpenWorkflowStates)).GroupExpr("w.state")
 	found, err := collect(ctx, s, q, 2, func(r *record) count { return count{domain.WorkflowState(r.text()), r.int64()} })
 	if err != nil {
 		return nil, err
 	}
-	counts := make(map[domain.WorkflowState]int64, len(openStates))
-	for _, state := range openStates {
+	counts := make(map[domain.WorkflowState]int64, len(domain.OpenWorkflowStates))
+	for _, state := range domain.OpenWorkflowStates {
 		counts[state] = 0
 	}
 	for _, c := range found {

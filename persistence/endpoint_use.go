@@ -77,7 +77,7 @@ func (s *Store) endpointUser(ctx context.Context, name string) (string, error) {
 }
 
 func (s *Store) openOfVersions(ctx context.Context, typ string, versions []int) (string, error) {
-	for _, state := range []domain.WorkflowState{domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused} {
+	for _, state := range domain.OpenWorkflowStates {
 		q := s.read.NewSelect().ColumnExpr("w.id, w.definition_version").TableExpr(workflowsTable+" AS w").
 			Where("w.type = ?", typ).Where("w.state = ?", state).OrderExpr("w.id").Limit(1)
 		oneOf(q, "w.definition_version", versions)

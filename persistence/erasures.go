@@ -97,8 +97,7 @@ func (s *Store) ToErase(ctx context.Context, order Erasure, onlyOpen bool, after
 		Where("w.subject_type = ?", order.SubjectType).Where("w.subject_id = ?", order.SubjectID).
 		Where("w.id > ?", after).Where("w.created_at <= ?", order.Moment).OrderExpr("w.id").Limit(erasureBatch)
 	if onlyOpen {
-		open := []domain.WorkflowState{domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused}
-		q.Where("w.state IN (?)", bun.List(open))
+		q.Where("w.state IN (?)", bun.List(domain.OpenWorkflowStates))
 	}
 	return collect(ctx, s, q, 1, (*record).uuid)
 }

@@ -74,7 +74,7 @@ func (f WorkflowFilter) parts() (parts []part, rest WorkflowFilter) {
 		rest.Types = nil
 		return product(workflowsTable+"_type_state", "w.type", f.Types, "w.state", states), rest
 	}
-	if len(states) == len(allStates) {
+	if len(states) == len(domain.WorkflowStates) {
 		return []part{{}}, rest
 	}
 	for _, state := range states {
@@ -102,17 +102,15 @@ func unique[T comparable](values []T) (once []T) {
 	return once
 }
 
-var allStates = append(slices.Clone(openStates), domain.WorkflowFinished, domain.WorkflowCanceled)
-
 // states are those that a workflow may have which the filter lets through. One that has ended stands at no execution, and
 // one that goes on at one that is open, which has no outcome.
 func (f WorkflowFilter) states() (states []domain.WorkflowState) {
-	possible := allStates
+	possible := domain.WorkflowStates
 	switch {
 	case len(f.Outcomes) > 0:
 		possible = []domain.WorkflowState{domain.WorkflowPaused}
 	case len(f.ErrorCodes) > 0:
-		possible = openStates
+		possible = domain.OpenWorkflowStates
 	}
 	for _, state := range possible {
 		if among(f.States, state) {

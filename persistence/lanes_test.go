@@ -70,7 +70,7 @@ func TestListsReadWhatTheyShow(t *testing.T) {
 				t.Fatal(err)
 			}
 			expectFewRead(t, s, name, q, 250)
-			if q, err = s.targets(ctx, tc.filter, openStates, uuid.Nil, 10); err != nil {
+			if q, err = s.targets(ctx, tc.filter, domain.OpenWorkflowStates, uuid.Nil, 10); err != nil {
 				t.Fatal(err)
 			}
 			expectFewRead(t, s, "targets: "+name, q, 250)

@@ -6,11 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
-
-	"github.com/genevadrive/genevadrive/domain"
 )
-
-var openStates = []domain.WorkflowState{domain.WorkflowReady, domain.WorkflowPerforming, domain.WorkflowPaused}
 
 // maxList keeps lists short enough for MariaDB, which makes a table of one of 1,000 values and scans for it.
 const maxList = 500

@@ -38,8 +38,8 @@ func (p PresenceSQL) For(databaseURL string) (string, error) {
 	if p.Schema != "" {
 		table = p.Schema + "." + table
 	}
-	states := make([]string, len(openStates))
-	for i, state := range openStates {
+	states := make([]string, len(domain.OpenWorkflowStates))
+	for i, state := range domain.OpenWorkflowStates {
 		states[i] = "'" + string(state) + "'"
 	}
 	return fmt.Sprintf("EXISTS (SELECT 1 FROM %s %[2]s WHERE %[2]s.type = %[3]s AND %[2]s.subject_type = %[4]s AND %[2]s.subject_id = %[5]s AND %[2]s.state IN (%[6]s))",

@@ -61,6 +61,5 @@ func (e *Engine) DefinitionVersion(ctx context.Context, typ string, version int)
 		}
 		version = newest
 	}
-	d, err := e.Store.Definition(ctx, typ, version)
-	return d, err
+	return e.Store.Definition(ctx, typ, version)
 }

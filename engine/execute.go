@@ -73,8 +73,9 @@ func sameLane(c *claimed, next *domain.Execution) bool {
 }
 
 // claim takes the execution for this server. It gives nil when there is nothing to do: somebody else has it,
-// it is held or over, or it is early and was put back into the ready list. A speedrun (nil: a worker) claims what is early too, and a step that it
-// has answers for without the endpoint that it will not be delivered to.
+// it is held or over, or it is early and was put back into the ready list. by is the speedrun that claims, nil for a
+// worker: it claims what is early too, and a step that it has answers for without the endpoint that it will not be
+// delivered to.
 func (e *Engine) claim(ctx context.Context, item queue.Item, by *speedrun) *claimed {
 	if !e.lease.live() {
 		return nil // the row stays due; whoever has a live lease finds it

@@ -10,19 +10,12 @@ import (
 	"github.com/genevadrive/genevadrive/domain"
 )
 
-// What an explanation is made of.
-type (
-	Explanation     = domain.Explanation
-	ExplainedNext   = domain.ExplainedNext
-	ExplainedAction = domain.ExplainedAction
-)
-
 // Explain says why a workflow stands where it stands, what happens next and when, and which calls would move
 // it. It reads a few rows by their keys. Errors: workflow_not_found.
-func (e *Engine) Explain(ctx context.Context, id uuid.UUID) (Explanation, error) {
+func (e *Engine) Explain(ctx context.Context, id uuid.UUID) (domain.Explanation, error) {
 	row, err := e.Store.Workflow(ctx, id)
 	if err != nil {
-		return Explanation{}, err
+		return domain.Explanation{}, err
 	}
 	w, x := row.Workflow, row.Execution
 	var def *domain.Definition
@@ -31,11 +24,11 @@ func (e *Engine) Explain(ctx context.Context, id uuid.UUID) (Explanation, error)
 	case err == nil:
 		def = p.Definition
 	case !errors.Is(err, domain.ErrUnknownFormat):
-		return Explanation{}, err
+		return domain.Explanation{}, err
 	}
 	facts, now, err := e.facts(ctx, x)
 	if err != nil {
-		return Explanation{}, err
+		return domain.Explanation{}, err
 	}
 	return domain.Explain(def, w, x, facts, now), nil
 }

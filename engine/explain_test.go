@@ -16,7 +16,7 @@ import (
 )
 
 // explained asks why a workflow stands where it stands, and wants the situation and those verbs.
-func (w *world) explained(e *engine.Engine, id uuid.UUID, code string, verbs ...domain.Verb) engine.Explanation {
+func (w *world) explained(e *engine.Engine, id uuid.UUID, code string, verbs ...domain.Verb) domain.Explanation {
 	w.t.Helper()
 	x, err := e.Explain(context.Background(), id)
 	if err != nil {

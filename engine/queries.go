@@ -52,14 +52,12 @@ func (e *Engine) Workflows(ctx context.Context, f WorkflowFilter, page Page) ([]
 // History lists the step executions of a workflow by seq, oldest first. Errors: workflow_not_found,
 // invalid_cursor.
 func (e *Engine) History(ctx context.Context, id uuid.UUID, page Page) ([]domain.Execution, string, error) {
-	list, next, err := e.Store.History(ctx, id, page)
-	return list, next, err
+	return e.Store.History(ctx, id, page)
 }
 
 // Executions lists step executions, newest first. Errors: invalid_cursor.
 func (e *Engine) Executions(ctx context.Context, f ExecutionFilter, page Page) ([]domain.Execution, string, error) {
-	list, next, err := e.Store.Executions(ctx, f, page)
-	return list, next, err
+	return e.Store.Executions(ctx, f, page)
 }
 
 // Execution gives one step execution with its attempts, the one that succeeded included. Errors:
@@ -84,12 +82,10 @@ func (e *Engine) Execution(ctx context.Context, id uuid.UUID) (domain.Execution,
 
 // Definitions lists the newest version of every definition, by type.
 func (e *Engine) Definitions(ctx context.Context, page Page) ([]Definition, string, error) {
-	list, next, err := e.Store.Definitions(ctx, page)
-	return list, next, err
+	return e.Store.Definitions(ctx, page)
 }
 
 // DefinitionVersions lists the versions of a definition, newest first. Errors: definition_not_found.
 func (e *Engine) DefinitionVersions(ctx context.Context, typ string, page Page) ([]Definition, string, error) {
-	list, next, err := e.Store.DefinitionVersions(ctx, typ, page)
-	return list, next, err
+	return e.Store.DefinitionVersions(ctx, typ, page)
 }

@@ -14,11 +14,11 @@ import (
 // be offered.
 const maxPages = 10
 
-// sweepLanes offers the head of each lane, which is its first sweepLimit steps. Where most of a
-// head was there before already and all of it is due, whatever keeps it there (claims that fail, definitions
-// that cannot be read, a slow receiver), it also offers what stands behind, a page each time, until the lane's
-// end and then from the head on again. So nothing stands in the way of what is due after it for good
-// (docs/decisions/0065). It reports whether the next sweep should come as soon as there is room.
+// sweepLanes offers the head of each lane, which is its first sweepLimit steps. Where most of a head was there before
+// already and all of it is due, whatever keeps it there (claims that fail, definitions that cannot be read, a slow
+// receiver), it also offers what stands behind, a page each time, until the lane's end and then from the head on again.
+// So nothing stands in the way of what is due after it for good (docs/decisions/0065). It reports whether the next sweep
+// should come as soon as there is room.
 func (e *Engine) sweepLanes(ctx context.Context, ahead time.Duration) (more bool, err error) {
 	e.stuck.mu.Lock()
 	defer e.stuck.mu.Unlock()

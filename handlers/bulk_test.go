@@ -117,17 +117,17 @@ func TestTestModeOff(t *testing.T) {
 func TestExplanations(t *testing.T) {
 	e := newEdge(t)
 	for name, tt := range map[string]struct {
-		from engine.Explanation
+		from domain.Explanation
 		want string
 	}{
-		"the least": {engine.Explanation{State: "finished", Code: "finished", Summary: "It is finished."},
+		"the least": {domain.Explanation{State: "finished", Code: "finished", Summary: "It is finished."},
 			`{"actions":[],"code":"finished","error":null,"next":null,"state":"finished","summary":"It is finished."}`},
-		"the most": {engine.Explanation{State: "ready", Code: "overdue", Summary: "Late.",
-			Next:    &engine.ExplainedNext{StepName: "a", At: someTime, Overdue: 1500 * time.Millisecond},
-			Actions: []engine.ExplainedAction{{Verb: "skip", Effect: "Skips a."}}, Error: &domain.ExecutionError{Code: "timeout", Message: "m"}},
+		"the most": {domain.Explanation{State: "ready", Code: "overdue", Summary: "Late.",
+			Next:    &domain.ExplainedNext{StepName: "a", At: someTime, Overdue: 1500 * time.Millisecond},
+			Actions: []domain.ExplainedAction{{Verb: "skip", Effect: "Skips a."}}, Error: &domain.ExecutionError{Code: "timeout", Message: "m"}},
 			`{"actions":[{"effect":"Skips a.","verb":"skip"}],"code":"overdue","error":{"backtrace":null,"code":"timeout","message":"m","status":null},` +
 				`"next":{"at":"2026-01-02T03:04:05.000006Z","overdue_seconds":1.5,"step_name":"a"},"state":"ready","summary":"Late."}`},
-		"not due yet": {engine.Explanation{Next: &engine.ExplainedNext{At: someTime, Overdue: -time.Second}},
+		"not due yet": {domain.Explanation{Next: &domain.ExplainedNext{At: someTime, Overdue: -time.Second}},
 			`{"actions":[],"code":"","error":null,"next":{"at":"2026-01-02T03:04:05.000006Z","overdue_seconds":0,"step_name":""},"state":"","summary":""}`},
 	} {
 		e.api.answer = api.ExplainWorkflow200JSONResponse(explanationView(tt.from))

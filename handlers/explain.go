@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/genevadrive/genevadrive/api"
-	"github.com/genevadrive/genevadrive/engine"
+	"github.com/genevadrive/genevadrive/domain"
 )
 
 // ExplainWorkflow answers GET /v1/workflows/{id}/explain.
@@ -16,7 +16,7 @@ func (h *Handlers) ExplainWorkflow(ctx context.Context, r api.ExplainWorkflowReq
 	return api.ExplainWorkflow200JSONResponse(explanationView(x)), nil
 }
 
-func explanationView(x engine.Explanation) api.Explanation {
+func explanationView(x domain.Explanation) api.Explanation {
 	v := api.Explanation{State: string(x.State), Code: x.Code, Summary: x.Summary,
 		Actions: make([]api.ExplainedAction, len(x.Actions)), Error: errorView(x.Error)}
 	if n := x.Next; n != nil {

@@ -2,7 +2,6 @@ package persistence
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -182,13 +181,4 @@ func (s *Store) readDefinitions(ctx context.Context, q *bun.SelectQuery, unreada
 		}
 		return d
 	})
-}
-
-// affected gives how many rows a statement changed.
-func affected(result sql.Result, err error) (int64, error) {
-	if err != nil {
-		return 0, explain(err)
-	}
-	n, err := result.RowsAffected()
-	return n, explain(err)
 }

@@ -89,3 +89,17 @@ func (s *Store) clock() schema.QueryAppender {
 
 // clockNow is the injected clock at the precision of a row.
 func (s *Store) clockNow() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+// Now is the database's time.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	if s.dialect.statementClock == "" {
+		return s.clockNow(), nil
+	}
+	before := s.now()
+	now, err := collect(ctx, s, s.read.NewSelect().ColumnExpr("?", s.clock()), 1, (*record).time)
+	if err != nil {
+		return time.Time{}, err
+	}
+	s.expected.clock.read(now[0], before, s.now())
+	return now[0], nil
+}

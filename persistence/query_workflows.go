@@ -125,17 +125,6 @@ func (f WorkflowFilter) apply(q *bun.SelectQuery) *bun.SelectQuery {
 	return q
 }
 
-// oneOf asks for a column to have one of some values; for none of them it asks nothing.
-func oneOf[T any](q *bun.SelectQuery, column string, values []T) {
-	switch len(values) {
-	case 0:
-	case 1:
-		q.Where(column+" = ?", values[0])
-	default:
-		q.Where(column+" IN (?)", bun.List(values))
-	}
-}
-
 func (s *Store) workflowRows(ctx context.Context, q *bun.SelectQuery) ([]Row, error) {
 	return collect(ctx, s, q, workflowWidth+executionWidth, func(r *record) Row {
 		row := Row{Workflow: r.workflow()}
@@ -145,29 +134,6 @@ func (s *Store) workflowRows(ctx context.Context, q *bun.SelectQuery) ([]Row, er
 		}
 		return row
 	})
-}
-
-// collect reads all rows of a query of that many columns.
-func collect[T any](ctx context.Context, s *Store, q *bun.SelectQuery, width int, read func(*record) T) ([]T, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.limits.read)
-	defer cancel()
-	rows, err := q.Rows(ctx)
-	if err != nil {
-		return nil, explain(err)
-	}
-	defer rows.Close()
-	var list []T
-	r := newRecord(width)
-	for rows.Next() {
-		if err := r.scan(rows); err != nil {
-			return nil, explain(err)
-		}
-		list = append(list, read(r))
-		if r.err != nil {
-			return nil, r.err
-		}
-	}
-	return list, explain(rows.Err())
 }
 
 func workflowNotFound(id uuid.UUID) error {

@@ -76,14 +76,3 @@ func (s *Store) putSubject(ctx context.Context, typ, id string, attributes json.
 	}))
 	return true, err
 }
-
-// again runs what is harmless to run twice until the database neither asks for a rerun nor reports that
-// somebody else inserted the same key just now.
-func (s *Store) again(ctx context.Context, run func() error) error {
-	for rerun := 0; ; rerun++ {
-		err := run()
-		if rerun >= maxReruns || !worthRerun(err) && faultOf(err) != faultUnique || !pause(ctx, rerun) {
-			return explain(err)
-		}
-	}
-}

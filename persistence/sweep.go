@@ -148,19 +148,6 @@ func (s *Store) candidates(ctx context.Context, lanes []*bun.SelectQuery) ([]Can
 	return collect(ctx, s, s.selectCandidates().Join("JOIN (?) AS due ON due.id = e.id", s.together(lanes)), candidateWidth, (*record).candidate)
 }
 
-// together is the query of all that some queries find, each in the order and up to the limit that it has.
-func (s *Store) together(lanes []*bun.SelectQuery) (all *bun.SelectQuery) {
-	for _, lane := range lanes {
-		lane = s.read.NewSelect().ColumnExpr("lane.*").TableExpr("(?) AS lane", lane)
-		if all == nil {
-			all = lane
-		} else {
-			all = all.UnionAll(lane)
-		}
-	}
-	return all
-}
-
 // Candidates gives those of the executions that are scheduled and not held, and the database's time.
 func (s *Store) Candidates(ctx context.Context, ids []uuid.UUID) ([]Candidate, time.Time, error) {
 	now, err := s.Now(ctx)
@@ -184,18 +171,4 @@ const candidateWidth = 8
 func (r *record) candidate() Candidate {
 	return Candidate{ExecutionID: r.uuid(), WorkflowID: r.uuid(), Type: r.text(), DefinitionVersion: r.int(),
 		StepName: r.text(), Queue: r.text(), Priority: r.int(), Due: r.time()}
-}
-
-// Now is the database's time.
-func (s *Store) Now(ctx context.Context) (time.Time, error) {
-	if s.dialect.statementClock == "" {
-		return s.clockNow(), nil
-	}
-	before := s.now()
-	now, err := collect(ctx, s, s.read.NewSelect().ColumnExpr("?", s.clock()), 1, (*record).time)
-	if err != nil {
-		return time.Time{}, err
-	}
-	s.expected.clock.read(now[0], before, s.now())
-	return now[0], nil
 }

@@ -47,23 +47,14 @@ func (s *Store) Backlogs(ctx context.Context, queues []string) (map[string]Backl
 	if err != nil {
 		return nil, err
 	}
-	due := s.dialect.dueColumn
 	backlogs := make(map[string]Backlog, len(queues))
 	for _, queue := range queues {
-		var all *bun.SelectQuery
+		var counts []*bun.SelectQuery
 		for priority := range domain.MaxPriority + 1 {
-			lane := s.read.NewSelect().ColumnExpr(due+" AS due").TableExpr(executionsTable+" AS e").
-				Where("e.state = 'scheduled'").Where("NOT e.held").
-				Where("e.queue = ?", queue).Where("e.priority = ?", priority).
-				Where(due+" <= ?", now).OrderExpr(due).Limit(maxBacklog)
-			lane = s.read.NewSelect().ColumnExpr("count(*) AS n, min(lane.due) AS oldest").TableExpr("(?) AS lane", lane)
-			if all == nil {
-				all = lane
-			} else {
-				all = all.UnionAll(lane)
-			}
+			lane := s.lane(s.dialect.dueColumn+" AS due", Lane{queue, priority}, now, maxBacklog)
+			counts = append(counts, s.read.NewSelect().ColumnExpr("count(*) AS n, min(lane.due) AS oldest").TableExpr("(?) AS lane", lane))
 		}
-		lanes, err := collect(ctx, s, all, 2, func(r *record) Backlog {
+		lanes, err := collect(ctx, s, s.together(counts), 2, func(r *record) Backlog {
 			b := Backlog{Due: r.int()}
 			if oldest := r.timePtr(); oldest != nil {
 				b.Age = now.Sub(*oldest)

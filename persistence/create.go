@@ -45,8 +45,8 @@ const (
 // errConflict says that an open workflow of the type stands for the subject already.
 var errConflict = errors.New("the subject has an open workflow of this type")
 
-// Create makes a workflow. Errors: definition_not_found, ErrNotNewest, workflow_exists with the id of the one in the way, *Replay,
-// idempotency_key_reused, idempotency_in_progress, those of Build, ErrUnavailable, ErrUnsavable.
+// Create makes a workflow. Errors: definition_not_found, ErrNotNewest, workflow_exists with the id of the one in the
+// way, *Replay, idempotency_key_reused, idempotency_in_progress, those of Build, ErrUnavailable, ErrUnsavable.
 func (s *Store) Create(ctx context.Context, op CreateOp) CreateResult {
 	c := creation{store: s, op: op}
 	for rerun, lost := 0, 0; ; rerun++ {

@@ -29,7 +29,7 @@ func (s *Store) NewestVersion(ctx context.Context, typ string) (int, error) {
 		return 0, err
 	}
 	if len(versions) == 0 {
-		return 0, domain.Errorf(domain.CodeDefinitionNotFound, "There is no definition %q.", typ)
+		return 0, definitionNotFound(typ)
 	}
 	return versions[0], nil
 }
@@ -44,6 +44,10 @@ func (s *Store) Definition(ctx context.Context, typ string, version int) (Defini
 		return Definition{}, versionNotFound(typ, version)
 	}
 	return found[0], nil
+}
+
+func definitionNotFound(typ string) error {
+	return domain.Errorf(domain.CodeDefinitionNotFound, "There is no definition %q.", typ)
 }
 
 func versionNotFound(typ string, version int) error {
@@ -89,7 +93,7 @@ func (s *Store) DefinitionVersions(ctx context.Context, typ string, p Page) ([]D
 		return nil, "", err
 	}
 	if len(found) == 0 && after == "" {
-		return nil, "", domain.Errorf(domain.CodeDefinitionNotFound, "There is no definition %q.", typ)
+		return nil, "", definitionNotFound(typ)
 	}
 	page, next := paged(found, p, typ, func(d Definition) string { return strconv.Itoa(d.Version) })
 	return page, next, nil

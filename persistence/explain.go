@@ -30,25 +30,15 @@ func (s *Store) Servers(ctx context.Context, named uuid.UUID) ([]domain.ServerFa
 // Ahead counts the due executions that come before one in its queue: those of a higher rank, and those of the
 // same that are due earlier. It walks the index of due rows, each lane at most domain.MaxAhead far.
 func (s *Store) Ahead(ctx context.Context, e *domain.Execution, now time.Time) (int, error) {
-	var all *bun.SelectQuery
+	var lanes []*bun.SelectQuery
 	for priority := range e.Priority + 1 {
 		until := now
 		if priority == e.Priority {
 			until = e.ScheduledFor.Add(-time.Microsecond)
 		}
-		lane := s.read.NewSelect().ColumnExpr("1 AS step").TableExpr(executionsTable+" AS e").
-			Where("e.state = 'scheduled'").Where("NOT e.held").
-			Where("e.queue = ?", e.Queue).Where("e.priority = ?", priority).
-			Where(s.dialect.dueColumn+" <= ?", until).
-			OrderExpr(s.dialect.dueColumn).Limit(domain.MaxAhead)
-		lane = s.read.NewSelect().ColumnExpr("lane.step").TableExpr("(?) AS lane", lane)
-		if all == nil {
-			all = lane
-		} else {
-			all = all.UnionAll(lane)
-		}
+		lanes = append(lanes, s.lane("1 AS step", Lane{e.Queue, priority}, until, domain.MaxAhead))
 	}
-	q := s.read.NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS due", all)
+	q := s.read.NewSelect().ColumnExpr("count(*)").TableExpr("(?) AS due", s.together(lanes))
 	counted, err := collect(ctx, s, q, 1, (*record).int)
 	if err != nil {
 		return 0, err

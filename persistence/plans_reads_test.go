@@ -85,7 +85,7 @@ func TestTheSweepPassesOverWhatHasEnded(t *testing.T) {
 		}
 		defer conn.Close()
 		for _, q := range []*bun.SelectQuery{s.laneAfter(Lane{}, false), s.laneAfter(Lane{domain.DefaultQueue, 0}, true),
-			s.lane(due[0].Lane(), time.Now().UTC(), 10)} {
+			s.lane("e.id", due[0].Lane(), time.Now().UTC(), 10)} {
 			rows := rowsRead(t, conn)
 			if _, err := conn.ExecContext(ctx, q.String()); err != nil {
 				t.Fatal(err)

@@ -91,9 +91,5 @@ func (d *dialect) deleteOf(table, column string, ids []uuid.UUID, rows int) stat
 }
 
 func inList(ids []uuid.UUID) (text string, args []any) {
-	args = make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = id
-	}
-	return " IN (" + marks(len(ids)) + ")", args
+	return " IN (" + marks(len(ids)) + ")", idArgs(ids)
 }

@@ -130,7 +130,7 @@ type insert struct {
 // width is how many values a row of the update has: what it sets, its id, what was seen.
 func (u *update) width() int { return len(u.set) + 1 + len(u.seen) }
 
-// one is the text of the update for a single row; the arguments are what it sets, the id, and what was seen.
+// updateOne is the text of the update for a single row; the arguments are what it sets, the id, and what was seen.
 func (d *dialect) updateOne(u *update) string {
 	var b strings.Builder
 	b.WriteString("UPDATE " + u.table + " AS t SET ")

@@ -57,7 +57,7 @@ func (s *Store) Due(ctx context.Context, queues []string, ahead time.Duration, l
 	var lanes []*bun.SelectQuery
 	for _, lane := range used {
 		if !others[lane.Queue] {
-			lanes = append(lanes, s.lane(lane, now.Add(ahead), limit))
+			lanes = append(lanes, s.lane("e.id", lane, now.Add(ahead), limit))
 		}
 	}
 	list, err := s.candidates(ctx, lanes)
@@ -127,13 +127,14 @@ func (s *Store) laneAfter(last Lane, within bool) *bun.SelectQuery {
 func (s *Store) DueBehind(ctx context.Context, marks map[Lane]Mark, until time.Time, limit int) ([]Candidate, error) {
 	var lanes []*bun.SelectQuery
 	for lane, mark := range marks {
-		lanes = append(lanes, s.lane(lane, until, limit).Where(s.dialect.dueColumn+" >= ?", mark.Due).Offset(int64(mark.Passed)))
+		lanes = append(lanes, s.lane("e.id", lane, until, limit).Where(s.dialect.dueColumn+" >= ?", mark.Due).Offset(int64(mark.Passed)))
 	}
 	return s.candidates(ctx, lanes)
 }
 
-func (s *Store) lane(lane Lane, until time.Time, limit int) *bun.SelectQuery {
-	return s.read.NewSelect().ColumnExpr("e.id").TableExpr(executionsTable+" AS e").
+// lane is the query of a column of what may be claimed of a lane and is due by until, earliest first, at most limit.
+func (s *Store) lane(column string, lane Lane, until time.Time, limit int) *bun.SelectQuery {
+	return s.read.NewSelect().ColumnExpr(column).TableExpr(executionsTable+" AS e").
 		Where("e.state = 'scheduled'").Where("NOT e.held").
 		Where("e.queue = ?", lane.Queue).Where("e.priority = ?", lane.Priority).
 		Where(s.dialect.dueColumn+" <= ?", until).

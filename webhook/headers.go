@@ -27,8 +27,8 @@ func ReservedHeader(name string) bool {
 
 var jsonContentType = []string{"application/json"}
 
-// header makes the header set of a delivery but for the traceparent (DESIGN section 5). Keys are written canonically, values share
-// one array: this runs for every delivery.
+// header makes the header set of a delivery but for the traceparent (DESIGN section 5). Keys are written canonically,
+// values share one array: this runs for every delivery.
 func (c *Client) header(d *Delivery, now time.Time) http.Header {
 	h := make(http.Header, 10+len(d.Headers))
 	for name, value := range d.Headers {

@@ -116,11 +116,20 @@ var (
 	headerToken = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
 	headerValue = regexp.MustCompile(`^[\x21-\x7E](?:[\x20-\x7E\t]*[\x21-\x7E])?$`)
 
+	// Reserved headers belong to the protocol, to HTTP itself, or would make the transport or a receiver behave
+	// differently: an idempotency key makes Go re-send a request, an accepted encoding an answer unreadable.
 	reservedHeaders = []string{"host", "content-length", "content-type", "content-encoding", "connection", "keep-alive",
 		"transfer-encoding", "te", "trailer", "upgrade", "expect", "accept-encoding", "user-agent", "traceparent",
 		"tracestate", "idempotency-key", "x-idempotency-key"}
 	reservedPrefixes = []string{"webhook-", "genevadrive-", "proxy-"}
 )
+
+// ReservedHeader tells whether a header of that name, in any case, is the server's to set.
+func ReservedHeader(name string) bool {
+	lower := strings.ToLower(name)
+	return slices.Contains(reservedHeaders, lower) ||
+		slices.ContainsFunc(reservedPrefixes, func(p string) bool { return strings.HasPrefix(lower, p) })
+}
 
 // CheckHeader reports whether a definition or endpoint may set this header. Names compare without case.
 func CheckHeader(name, value string) error {
@@ -128,7 +137,7 @@ func CheckHeader(name, value string) error {
 	switch {
 	case !headerToken.MatchString(name):
 		return fmt.Errorf("%s is not a header name", quoted(name))
-	case slices.Contains(reservedHeaders, lower), slices.ContainsFunc(reservedPrefixes, func(p string) bool { return strings.HasPrefix(lower, p) }):
+	case ReservedHeader(name):
 		return fmt.Errorf("the header %s is reserved; the server sets it itself", lower)
 	case value != "" && !headerValue.MatchString(value):
 		return fmt.Errorf("the value of the header %s may hold only visible ASCII characters, with spaces inside", lower)

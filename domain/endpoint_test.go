@@ -100,3 +100,17 @@ func TestWhoNamesAnEndpoint(t *testing.T) {
 		t.Errorf("the step goes to %s", got)
 	}
 }
+
+func TestReservedHeader(t *testing.T) {
+	for name, want := range map[string]bool{
+		"webhook-id": true, "Webhook-Signature": true, "WEBHOOK-ANYTHING": true, "genevadrive-step": true, "GenevaDrive-New": true,
+		"host": true, "Content-Type": true, "CONTENT-LENGTH": true, "connection": true, "transfer-encoding": true,
+		"traceparent": true, "tracestate": true, "user-agent": true, "te": true, "trailer": true, "upgrade": true, "proxy-authorization": true,
+		"proxy-connection": true, "idempotency-key": true, "x-idempotency-key": true, "accept-encoding": true, "expect": true, "keep-alive": true,
+		"authorization": false, "x-team": false, "cookie": false, "webhook": false, "x-webhook-id": false, "accept": false, "": false,
+	} {
+		if got := ReservedHeader(name); got != want {
+			t.Errorf("ReservedHeader(%q) = %t", name, got)
+		}
+	}
+}

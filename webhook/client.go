@@ -46,7 +46,7 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 type Delivery struct {
 	URL         string            // http or https, without user information
 	ID          string            // webhook-id, the same for every attempt; no dot
-	Headers     map[string]string // the user's; reserved ones (ReservedHeader) are left out
+	Headers     map[string]string // the user's; reserved ones (domain.ReservedHeader) are left out
 	WorkflowID  string
 	Step        string
 	Attempt     int
@@ -62,7 +62,7 @@ type Result struct {
 	Header     http.Header // of the response; nil without one
 	Body       []byte      // of a 2xx but 202 at most MaxAnswerBytes, not decompressed; else its beginning
 	Duration   time.Duration
-	RetryAfter time.Duration // asked for by a 429 or 503; 0 if not, at most MaxRetryAfter
+	RetryAfter time.Duration // asked for by a 429 or 503; 0 if not, at most domain.MaxRetryAfter
 	Err        *DeliveryError
 }
 
@@ -146,7 +146,7 @@ func (c *Client) receive(ctx context.Context, resp *http.Response, start time.Ti
 		result.Err = classify(ctx, err, result.Duration)
 	}
 	if result.Status == http.StatusTooManyRequests || result.Status == http.StatusServiceUnavailable {
-		result.RetryAfter = ParseRetryAfter(resp.Header.Get("Retry-After"), now)
+		result.RetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), now)
 	}
 	return result
 }

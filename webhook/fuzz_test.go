@@ -8,13 +8,15 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/genevadrive/genevadrive/domain"
 )
 
 func FuzzRetryAfter(f *testing.F) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, value string) {
-		d := ParseRetryAfter(value, now)
-		if d < 0 || d > MaxRetryAfter {
+		d := parseRetryAfter(value, now)
+		if d < 0 || d > domain.MaxRetryAfter {
 			t.Errorf("%q: %s is out of range", value, d)
 		}
 		if d > 0 && strings.ContainsAny(strings.TrimSpace(value), "-+.") && !strings.Contains(value, ":") {

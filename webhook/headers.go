@@ -3,27 +3,10 @@ package webhook
 import (
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/genevadrive/genevadrive/domain"
 )
-
-// reserved headers belong to the protocol, to HTTP itself, or would make the transport or a receiver behave
-// differently: an idempotency key makes Go re-send a request, an accepted encoding an answer unreadable.
-// Keys are canonical.
-var reserved = map[string]bool{
-	"Host": true, "Content-Type": true, "Content-Length": true, "Content-Encoding": true,
-	"Connection": true, "Keep-Alive": true, "Transfer-Encoding": true, "Te": true, "Trailer": true,
-	"Upgrade": true, "Expect": true, "Accept-Encoding": true, "Traceparent": true, "User-Agent": true,
-	"Idempotency-Key": true, "X-Idempotency-Key": true,
-}
-
-// ReservedHeader tells whether a header of that name, in any case, is the protocol's own, so that a
-// definition or endpoint must not set it.
-func ReservedHeader(name string) bool {
-	canonical := http.CanonicalHeaderKey(name)
-	return reserved[canonical] || strings.HasPrefix(canonical, "Webhook-") ||
-		strings.HasPrefix(canonical, "Genevadrive-") || strings.HasPrefix(canonical, "Proxy-")
-}
 
 var jsonContentType = []string{"application/json"}
 
@@ -32,7 +15,7 @@ var jsonContentType = []string{"application/json"}
 func (c *Client) header(d *Delivery, now time.Time) http.Header {
 	h := make(http.Header, 10+len(d.Headers))
 	for name, value := range d.Headers {
-		if !ReservedHeader(name) {
+		if !domain.ReservedHeader(name) {
 			h[http.CanonicalHeaderKey(name)] = []string{value}
 		}
 	}

@@ -4,14 +4,13 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/genevadrive/genevadrive/domain"
 )
 
-// MaxRetryAfter is the longest pause a receiver can ask for (DESIGN section 5).
-const MaxRetryAfter = 24 * time.Hour
-
-// ParseRetryAfter reads the value of a Retry-After header in both its forms, seconds and HTTP date. It gives
-// 0 for what is neither, or is in the past, and MaxRetryAfter for more than that.
-func ParseRetryAfter(value string, now time.Time) time.Duration {
+// parseRetryAfter reads the value of a Retry-After header in both its forms, seconds and HTTP date. It gives
+// 0 for what is neither, or is in the past, and domain.MaxRetryAfter for more than that.
+func parseRetryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
 	if value == "" {
 		return 0
@@ -23,12 +22,12 @@ func ParseRetryAfter(value string, now time.Time) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return min(max(at.Sub(now), 0), MaxRetryAfter)
+	return min(max(at.Sub(now), 0), domain.MaxRetryAfter)
 }
 
-// parseSeconds reads digits alone, stopping at MaxRetryAfter however many there are.
+// parseSeconds reads digits alone, stopping at domain.MaxRetryAfter however many there are.
 func parseSeconds(value string) (seconds int64, ok bool) {
-	const most = int64(MaxRetryAfter / time.Second)
+	const most = int64(domain.MaxRetryAfter / time.Second)
 	for i := range len(value) {
 		if value[i] < '0' || value[i] > '9' {
 			return 0, false

@@ -33,7 +33,7 @@ func TestParseRetryAfter(t *testing.T) {
 		"Fri, 31 Dec 9999 23:59:59 GMT":  24 * time.Hour,
 		"2026-01-02T03:05:05Z":           0,
 	} {
-		if got := ParseRetryAfter(value, now); got != want {
+		if got := parseRetryAfter(value, now); got != want {
 			t.Errorf("%q: %s, want %s", value, got, want)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/webhook"
 )
 
@@ -131,7 +132,7 @@ func (c *check) render(m webhook.Delivery) (*url.URL, []byte, error) {
 		"Webhook-Signature":       {webhook.Sign(m.ID, now, m.Body, m.Secrets...)},
 		"Genevadrive-Workflow-Id": {m.WorkflowID}, "Genevadrive-Step": {m.Step}, "Genevadrive-Attempt": {strconv.Itoa(m.Attempt)}}
 	for name, value := range m.Headers {
-		if !webhook.ReservedHeader(name) {
+		if !domain.ReservedHeader(name) {
 			header.Set(name, value)
 		}
 	}

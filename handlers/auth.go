@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -14,8 +13,8 @@ import (
 	"github.com/genevadrive/genevadrive/domain"
 )
 
-// Anonymous is the key name of every request when no keys are configured.
-const Anonymous = "anonymous"
+// anonymous is the key name of every request when no keys are configured.
+const anonymous = "anonymous"
 
 // Key is an API key and the name that logs and idempotency keys know it by.
 type Key struct {
@@ -53,9 +52,6 @@ func ParseKeys(text string) ([]Key, error) {
 	}
 	return keys, nil
 }
-
-// KeyName is the name of the API key a request came with; it scopes idempotency keys.
-func KeyName(ctx context.Context) string { return infoOf(ctx).keyName }
 
 // keyring knows the configured keys by hash, so that comparing takes the same time for every wrong key.
 type keyring struct {
@@ -107,7 +103,7 @@ func authenticate(keys keyring, tokens tokenCheck, c *contract, p problems) func
 						"Without API keys the server answers only to localhost; set GENEVADRIVE_API_KEYS to use it under another name."))
 					return
 				}
-				info.keyName = Anonymous
+				info.keyName = anonymous
 				next.ServeHTTP(w, r)
 				return
 			}

@@ -76,7 +76,7 @@ func TestWithoutKeysOnlyLocalNamesAreServed(t *testing.T) {
 		if w.Code != want {
 			t.Errorf("host %q: %d %s", host, w.Code, w.Body)
 		}
-		if want == 200 && e.api.keyed != Anonymous {
+		if want == 200 && e.api.keyed != anonymous {
 			t.Errorf("host %q: key name %q", host, e.api.keyed)
 		}
 	}

@@ -30,7 +30,7 @@ func TestBadBatch(t *testing.T) {
 		{name: "an unknown property", request: request, body: `{"workflows":[{}],"x":1}`, code: domain.CodeInvalidRequest, places: []string{"#/x"}},
 		{name: "a bare list", request: request, body: `[]`, code: domain.CodeInvalidRequest, places: []string{"#"}},
 		{name: "a duplicate key in a member", request: request, body: batchWith(createWith(""), createWith(`,"type":"B"`)), code: domain.CodeUnreadableBody},
-		{name: "over 8 MiB", request: request, body: batchWith(strings.Repeat(" ", MaxBatchBytes)), code: domain.CodeBodyTooLarge},
+		{name: "over 8 MiB", request: request, body: batchWith(strings.Repeat(" ", maxBatchBytes)), code: domain.CodeBodyTooLarge},
 		{name: "a bad key", request: request, body: batchWith(createWith("")), headers: []string{"Idempotency-Key", "a b"}, code: domain.CodeInvalidIdempotencyKey, places: []string{"Idempotency-Key"}},
 		{name: "a query", request: request + "?x=1", body: batchWith(createWith("")), code: domain.CodeInvalidQuery, places: []string{"x"}},
 	})
@@ -86,7 +86,7 @@ func TestABatchLeavesCreatesAlone(t *testing.T) {
 		if create.body != many.member || fmt.Sprint(create.body.exclusive) != "[wait at]" || create.member != nil {
 			t.Errorf("reading %d: %+v, %+v", i, create.body, many.member)
 		}
-		if create.maxBytes != MaxBodyBytes || many.maxBytes != MaxBatchBytes || many.timeLimit != slowTimeout {
+		if create.maxBytes != maxBodyBytes || many.maxBytes != maxBatchBytes || many.timeLimit != slowTimeout {
 			t.Errorf("reading %d: bounds of %d and %d bytes, %v", i, create.maxBytes, many.maxBytes, many.timeLimit)
 		}
 	}

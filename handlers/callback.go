@@ -20,15 +20,12 @@ func (h *Handlers) CompleteStepExecution(ctx context.Context, r api.CompleteStep
 	if err != nil {
 		return nil, fmt.Errorf("read a callback: %w", err)
 	}
-	x, err := h.engine.Complete(ctx, r.ID, CallbackToken(ctx), answer)
+	x, err := h.engine.Complete(ctx, r.ID, infoOf(ctx).callbackToken, answer)
 	if err != nil {
 		return nil, err
 	}
 	return api.CompleteStepExecution200JSONResponse(executionView(x)), nil
 }
-
-// CallbackToken is the token that a callback came with; the engine judges it.
-func CallbackToken(ctx context.Context) string { return infoOf(ctx).callbackToken }
 
 // callbackTokenForm is that of every bearer token (RFC 6750), of a length that is worth looking at.
 var callbackTokenForm = regexp.MustCompile(`^[A-Za-z0-9._~+/-]{1,512}={0,2}$`)

@@ -145,7 +145,7 @@ func conditionView(c *domain.Condition) *api.ResolvedCondition {
 
 // sourceFormat is how the body of a request is written; the edge has refused any other.
 func sourceFormat(ctx context.Context) domain.SourceFormat {
-	if BodyMediaType(ctx) == "application/json" {
+	if infoOf(ctx).mediaType == "application/json" {
 		return domain.SourceJSON
 	}
 	return domain.SourceYAML

@@ -39,7 +39,7 @@ func (f *fakeAPI) CompleteStepExecution(ctx context.Context, r api.CompleteStepE
 	if err != nil {
 		return nil, err
 	}
-	return answered[api.CompleteStepExecutionResponseObject](ctx, f, "complete", r.ID.String()+" "+CallbackToken(ctx)+" "+string(body))
+	return answered[api.CompleteStepExecutionResponseObject](ctx, f, "complete", r.ID.String()+" "+infoOf(ctx).callbackToken+" "+string(body))
 }
 
 func (f *fakeAPI) ListEndpoints(ctx context.Context, r api.ListEndpointsRequestObject) (api.ListEndpointsResponseObject, error) {

@@ -33,17 +33,20 @@ const statusClientGone = 499
 
 // requestInfo is what the edge learns about a request; it is filled in on the way inwards.
 type requestInfo struct {
-	id          string
-	keyName     string
-	traceparent string
-	mediaType   string
-	bodyRead    bool // all of it; what the request has as its body then is a copy
-	digest      [sha256.Size]byte
-	code        string             // of the problem it was answered with
-	members     [][]domain.Problem // of a batch: what is wrong with each; nil: nothing with any
-	problems    problems
+	id            string // which its response carries as x-request-id
+	keyName       string // of the API key it came with; it scopes idempotency keys
+	callbackToken string // of a callback, in place of a key; the engine judges it
+	traceparent   string // its W3C trace context, "" if it came without a proper one
+	mediaType     string // of its body, without parameters: one that its operation reads
+	bodyRead      bool   // all of it; what the request has as its body then is a copy
 
-	callbackToken string
+	// digest identifies the body of a request that has an Idempotency-Key: two bodies that differ only in white space or
+	// the order of keys have the same, and no body is the same as {}. It is zero for other requests.
+	digest [sha256.Size]byte
+
+	code     string             // of the problem it was answered with
+	members  [][]domain.Problem // of a batch: what is wrong with each; nil: nothing with any
+	problems problems
 }
 
 type infoKey struct{}
@@ -54,19 +57,6 @@ func infoOf(ctx context.Context) *requestInfo {
 	}
 	return &requestInfo{problems: problems{log: slog.New(slog.DiscardHandler)}}
 }
-
-// RequestID is the id of a request, which its response carries as x-request-id.
-func RequestID(ctx context.Context) string { return infoOf(ctx).id }
-
-// BodyMediaType is the media type of a request's body, without parameters: one that its operation reads.
-func BodyMediaType(ctx context.Context) string { return infoOf(ctx).mediaType }
-
-// RequestDigest identifies the body of a request that has an Idempotency-Key: two bodies that differ only in
-// white space or the order of keys have the same, and no body is the same as {}. It is zero for other requests.
-func RequestDigest(ctx context.Context) [sha256.Size]byte { return infoOf(ctx).digest }
-
-// Traceparent is the W3C trace context of a request, "" if it came without a proper one.
-func Traceparent(ctx context.Context) string { return infoOf(ctx).traceparent }
 
 var (
 	traceparentForm = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
@@ -184,7 +174,7 @@ func recoverPanic(p problems) func(http.Handler) http.Handler {
 				if fault == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so too
 					panic(fault)
 				}
-				p.log.ErrorContext(r.Context(), "panic while serving a request", "request_id", RequestID(r.Context()),
+				p.log.ErrorContext(r.Context(), "panic while serving a request", "request_id", infoOf(r.Context()).id,
 					"panic", fault, "stack", string(debug.Stack()))
 				p.write(w, r, fmt.Errorf("panic: %v", fault))
 			}()

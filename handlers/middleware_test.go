@@ -33,7 +33,7 @@ func TestRequestIDs(t *testing.T) {
 	} {
 		e := newEdge(t)
 		var seen string
-		e.api.reply = func(ctx context.Context) error { seen = RequestID(ctx); return nil }
+		e.api.reply = func(ctx context.Context) error { seen = infoOf(ctx).id; return nil }
 		w := e.do("GET", getPath, "", "X-Request-Id", given)
 		if got := w.Header().Get("X-Request-Id"); got != want || seen != want {
 			t.Errorf("%q becomes %q in the response and %q inside", given, got, seen)
@@ -46,7 +46,7 @@ func TestTraceparent(t *testing.T) {
 	for given, want := range map[string]string{good: good, "": "", good + "-00": "", strings.ToUpper(good): "", "00-1-2-3": ""} {
 		e := newEdge(t)
 		var seen string
-		e.api.reply = func(ctx context.Context) error { seen = Traceparent(ctx); return nil }
+		e.api.reply = func(ctx context.Context) error { seen = infoOf(ctx).traceparent; return nil }
 		e.do("GET", getPath, "", "Traceparent", given)
 		if seen != want {
 			t.Errorf("%q is seen as %q", given, seen)

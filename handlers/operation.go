@@ -105,7 +105,7 @@ func batchShapes(schema *openapi3.Schema, known map[*openapi3.Schema]*shape) (ba
 
 func newOperation(method, path string, shared openapi3.Parameters, op *openapi3.Operation, shapes map[*openapi3.Schema]*shape) *operation {
 	o := &operation{query: map[string]*openapi3.Parameter{}, badPathCode: badPathCode(path), timeLimit: requestTimeout,
-		maxBytes:     MaxBodyBytes,
+		maxBytes:     maxBodyBytes,
 		unrepeatable: slices.Contains(unrepeatable, op.OperationID), callback: takes(op, callbackScheme)}
 	if slices.Contains(slow, op.OperationID) {
 		o.timeLimit = slowTimeout
@@ -139,7 +139,7 @@ func newOperation(method, path string, shared openapi3.Parameters, op *openapi3.
 			o.raw, o.body = true, &shape{schema: media.Schema.Value}
 		case op.OperationID == batchOperation:
 			o.body, o.member = batchShapes(media.Schema.Value, shapes)
-			o.maxBytes = MaxBatchBytes
+			o.maxBytes = maxBatchBytes
 		default:
 			o.body = shapeOf(media.Schema.Value, shapes)
 		}

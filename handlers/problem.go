@@ -76,7 +76,7 @@ func (p problems) write(w http.ResponseWriter, r *http.Request, err error) {
 func (p problems) ofMember(ctx context.Context, err error) problem {
 	body := problemOf(asDomainError(err))
 	if body.Status >= 500 {
-		p.log.ErrorContext(ctx, "a member of a batch failed", "request_id", RequestID(ctx), "code", body.Code, "error", err)
+		p.log.ErrorContext(ctx, "a member of a batch failed", "request_id", infoOf(ctx).id, "code", body.Code, "error", err)
 	}
 	return body
 }

@@ -47,8 +47,8 @@ type fakeAPI struct {
 
 func (f *fakeAPI) called(ctx context.Context, name string) error {
 	f.calls = append(f.calls, name)
-	f.keyed = KeyName(ctx)
-	f.digest = RequestDigest(ctx)
+	f.keyed = infoOf(ctx).keyName
+	f.digest = infoOf(ctx).digest
 	if f.reply != nil {
 		return f.reply(ctx)
 	}
@@ -91,7 +91,7 @@ func (f *fakeAPI) PutDefinition(ctx context.Context, r api.PutDefinitionRequestO
 	if err != nil {
 		return nil, err
 	}
-	f.source = BodyMediaType(ctx) + " " + string(text)
+	f.source = infoOf(ctx).mediaType + " " + string(text)
 	if err := f.called(ctx, "put"); err != nil {
 		return nil, err
 	}

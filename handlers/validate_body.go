@@ -18,8 +18,8 @@ import (
 
 // The largest request bodies: of a batch, and of any other request.
 const (
-	MaxBatchBytes = 8 << 20
-	MaxBodyBytes  = 1 << 20
+	maxBatchBytes = 8 << 20
+	maxBodyBytes  = 1 << 20
 )
 
 // bodyAtOnce is how much room a body is given before any of it has come.

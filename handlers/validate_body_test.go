@@ -222,7 +222,7 @@ func TestARefusedBodyIsTakenWithinBounds(t *testing.T) {
 func TestRoomForABodyComesWithIt(t *testing.T) {
 	body := &watched{Reader: strings.NewReader("{")}
 	r := httptest.NewRequest("POST", "/v1/workflows/batch", body)
-	r.ContentLength = MaxBatchBytes
+	r.ContentLength = maxBatchBytes
 	r.Header.Set("Authorization", "Bearer "+testKey)
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()

@@ -90,7 +90,7 @@ func (c *contract) bodyProblems(s *shape, value any) []domain.Problem {
 		})
 	}
 	for _, e := range schemaErrors(s.schema.VisitJSON(value, c.options...)) {
-		pointer, detail := "#"+pointerOf(e), sentence(e)
+		pointer, detail := "#"+pointerOf(e), inWords(e)
 		if key, ok := unknownKey(e); ok {
 			pointer += "/" + strictjson.PointerToken(key)
 			detail = unknownProperty(key, e.Schema)
@@ -119,7 +119,7 @@ func has(object map[string]any, keys []string) bool {
 func parameterProblems(p *openapi3.Parameter, err error) []domain.Problem {
 	var found []domain.Problem
 	for _, e := range schemaErrors(err) {
-		problem := domain.Problem{Parameter: p.Name, Detail: sentence(e)}
+		problem := domain.Problem{Parameter: p.Name, Detail: inWords(e)}
 		if !slices.Contains(found, problem) {
 			found = append(found, problem)
 		}
@@ -178,8 +178,8 @@ var typeNames = map[string]string{
 	openapi3.TypeBoolean: "true or false", openapi3.TypeObject: "an object", openapi3.TypeArray: "an array",
 }
 
-// sentence says what is wrong with a value in words, never quoting it.
-func sentence(e *openapi3.SchemaError) string {
+// inWords says what is wrong with a value in words, never quoting it.
+func inWords(e *openapi3.SchemaError) string {
 	s := e.Schema
 	switch e.SchemaField {
 	case "required":

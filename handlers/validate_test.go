@@ -178,7 +178,7 @@ func TestBodiesOfUnknownLength(t *testing.T) {
 		body io.Reader
 		code domain.Code
 	}{
-		"over 1 MiB": {strings.NewReader(strings.Repeat(" ", MaxBodyBytes+1)), domain.CodeBodyTooLarge},
+		"over 1 MiB": {strings.NewReader(strings.Repeat(" ", maxBodyBytes+1)), domain.CodeBodyTooLarge},
 		"cut short":  {iotest.ErrReader(io.ErrUnexpectedEOF), domain.CodeUnreadableBody},
 	} {
 		r := httptest.NewRequest("POST", "/v1/workflows", tt.body)

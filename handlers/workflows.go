@@ -46,7 +46,7 @@ func createRequest(ctx context.Context, body *api.CreateWorkflow) (engine.Create
 		Type: body.Type, DefinitionVersion: value(body.DefinitionVersion),
 		SubjectType: body.Subject.Type, SubjectID: body.Subject.ID,
 		Data: body.Data, AllowMultiple: body.AllowMultiple, OnConflict: conflict,
-		Wait: wait, At: timeOf(body.At), Traceparent: Traceparent(ctx),
+		Wait: wait, At: timeOf(body.At), Traceparent: infoOf(ctx).traceparent,
 	}, nil
 }
 
@@ -112,6 +112,15 @@ func timeOf(t *api.Time) *time.Time {
 	}
 	at := t.Time
 	return &at
+}
+
+// waitOrAt reads the pair wait/at of a body, of which at most one may be given.
+func waitOrAt(wait *api.Duration, at *api.Time) (*time.Duration, error) {
+	if wait != nil && at != nil {
+		return nil, &domain.Error{Code: domain.CodeInvalidRequest, Detail: "The request names two times.",
+			Problems: []domain.Problem{{Pointer: "#/at", Detail: "Give wait or at, not both."}}}
+	}
+	return waitOf(wait)
 }
 
 // waitOf reads a duration of a request body.

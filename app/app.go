@@ -82,7 +82,7 @@ func (a *App) wire(ctx context.Context) error {
 	a.engine = engine.New(engine.Config{
 		Store: a.store, Ready: a.ready, Doorbell: a.doorbell, Webhooks: webhooks, Secrets: a.cfg.WebhookSecrets,
 		PublicURL: a.publicURL(), CallbackKey: tokens,
-		Role: a.cfg.Role, Name: serverName(), Version: a.version, Concurrency: a.cfg.Concurrency, Queues: a.cfg.queueNames(),
+		Role: a.cfg.Role, Name: serverName(), Version: a.version, Concurrency: a.cfg.Concurrency, Queues: queueNames(a.cfg.Queues),
 		Horizon: a.horizon(), SharedDoorbell: a.cfg.RedisURL != "", Exclusive: a.cfg.sqlite(), Retention: a.cfg.Retention, TestMode: a.cfg.TestMode,
 		Now: time.Now, NewID: newID, NewFence: newFence, Jitter: rand.Float64, Logger: a.log, Observer: a.metrics, Tracer: tracer,
 	})

@@ -47,7 +47,7 @@ func CheckReceiver(ctx context.Context, s Settings, c ReceiverCheck, version str
 	report, err := receivercheck.Run(ctx, receivercheck.Options{
 		URL: c.URL, Secret: secret, Step: c.Step, Guard: webhook.NewGuard(nets), FailingStep: c.FailingStep,
 		WorkflowType: c.Type, SubjectType: c.SubjectType, SubjectID: c.SubjectID, Data: json.RawMessage(c.Data),
-		Queues: Config{Queues: queues}.queueNames(), UserAgent: "GenevaDrive/" + version, Timeout: c.Timeout,
+		Queues: queueNames(queues), UserAgent: "GenevaDrive/" + version, Timeout: c.Timeout,
 	})
 	if err != nil {
 		return err

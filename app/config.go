@@ -87,9 +87,9 @@ func (c Config) sqlite() bool { return strings.HasPrefix(c.DatabaseURL, sqliteSc
 func (c Config) servesAPI() bool { return c.Role != engine.RoleWorker }
 
 // queueNames are the names that definitions and answers may use.
-func (c Config) queueNames() []string {
-	names := make([]string, len(c.Queues))
-	for i, q := range c.Queues {
+func queueNames(queues []queue.QueueWeight) []string {
+	names := make([]string, len(queues))
+	for i, q := range queues {
 		names[i] = q.Name
 	}
 	return names

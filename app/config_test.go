@@ -192,7 +192,7 @@ func TestEveryVariableIsInTheREADME(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range Variables() {
+	for _, v := range envVariables() {
 		row := fmt.Sprintf("| `%s` | ", v.Name)
 		if v.Default != "" {
 			row += "`" + v.Default + "`"

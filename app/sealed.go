@@ -2,20 +2,10 @@ package app
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
 
 	"github.com/genevadrive/genevadrive/domain"
 	"github.com/genevadrive/genevadrive/persistence"
 )
-
-// sealingKey derives the key that seals the secrets of endpoints. nil without a secret key.
-func sealingKey(secret []byte) ([]byte, error) {
-	if len(secret) == 0 {
-		return nil, nil
-	}
-	return hkdf.Key(sha256.New, secret, nil, "genevadrive sealed secrets", sha256.Size)
-}
 
 // checkSealed refuses a key that cannot open what the database holds: every delivery to an endpoint would
 // wait for the right one.

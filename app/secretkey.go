@@ -66,10 +66,18 @@ func loadSecretKey(path string) ([]byte, error) {
 	return key, nil
 }
 
-// callbackKey derives the key of callback tokens, so that no two uses share one. nil without a secret key.
+// callbackKey is the key of callback tokens; nil without a secret key.
 func callbackKey(secret []byte) ([]byte, error) {
+	return derived(secret, "genevadrive callback tokens")
+}
+
+// sealingKey is the key that seals the secrets of endpoints; nil without a secret key.
+func sealingKey(secret []byte) ([]byte, error) { return derived(secret, "genevadrive sealed secrets") }
+
+// derived makes the key for one use of the secret key, so that no two uses share one.
+func derived(secret []byte, use string) ([]byte, error) {
 	if len(secret) == 0 {
 		return nil, nil
 	}
-	return hkdf.Key(sha256.New, secret, nil, "genevadrive callback tokens", sha256.Size)
+	return hkdf.Key(sha256.New, secret, nil, use, sha256.Size)
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Prefix begins the name of every environment variable of the service.
-const Prefix = "GENEVADRIVE_"
+// envPrefix begins the name of every environment variable of the service.
+const envPrefix = "GENEVADRIVE_"
 
 // Settings are the configuration as it is written: each field is an environment variable and a flag of the
 // same name. An empty one means its default. Parse makes a Config of them.
@@ -34,14 +34,14 @@ type Settings struct {
 	LogFormat        string `env:"GENEVADRIVE_LOG_FORMAT" default:"text" placeholder:"text|json" help:"How log lines are written (default ${default})."`
 }
 
-// Variable describes one field of Settings.
-type Variable struct{ Name, Default string }
+// envVariable describes one field of Settings.
+type envVariable struct{ Name, Default string }
 
-// Variables lists the configuration in order.
-func Variables() []Variable {
-	var all []Variable
+// envVariables lists the configuration in order.
+func envVariables() []envVariable {
+	var all []envVariable
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
-		all = append(all, Variable{Name: f.Tag.Get("env"), Default: f.Tag.Get("default")})
+		all = append(all, envVariable{Name: f.Tag.Get("env"), Default: f.Tag.Get("default")})
 	}
 	return all
 }
@@ -63,13 +63,13 @@ func (s Settings) withDefaults() Settings {
 // service's variables and is none: most often a name misspelt, whose value would silently not count.
 func UnknownVariables(environ []string) []string {
 	var known []string
-	for _, v := range Variables() {
+	for _, v := range envVariables() {
 		known = append(known, v.Name)
 	}
 	var found []string
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, Prefix) || strings.HasPrefix(name, Prefix+"TEST_") || slices.Contains(known, name) {
+		if !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, envPrefix+"TEST_") || slices.Contains(known, name) {
 			continue
 		}
 		found = append(found, fmt.Sprintf("%s is not a variable of this server and does nothing%s", name, nearest(name, known)))
@@ -80,7 +80,7 @@ func UnknownVariables(environ []string) []string {
 
 // nearest suggests the known name that shares the longest beginning with this one, if it is long enough.
 func nearest(name string, known []string) string {
-	best, most := "", len(Prefix)+2
+	best, most := "", len(envPrefix)+2
 	for _, k := range known {
 		n := 0
 		for n < len(k) && n < len(name) && k[n] == name[n] {

@@ -31,7 +31,7 @@ func (a *App) openTelemetry(ctx context.Context) (engine.Tracer, error) {
 
 // scrapes gives what /metrics answers.
 func (a *App) scrapes() http.Handler {
-	a.metrics.Watch(telemetry.Sources{Version: a.version, Role: a.cfg.Role, Queues: a.cfg.queueNames(),
+	a.metrics.Watch(telemetry.Sources{Version: a.version, Role: a.cfg.Role, Queues: queueNames(a.cfg.Queues),
 		Engine: a.engine, Store: a.store, Ready: a.ready, Doorbell: a.doorbell})
 	return a.metrics.Handler()
 }

@@ -24,7 +24,7 @@ func Validate(s Settings, paths []string, out io.Writer) error {
 	}
 	checked := domain.CheckFiles(readDefinitions(paths),
 		func(f domain.DefinitionFile, parent func(string) (*domain.Definition, error)) (*domain.Definition, error) {
-			return domain.ParseDefinition(f.Source, f.Format, domain.Environment{Queues: Config{Queues: queues}.queueNames(), Parent: parent})
+			return domain.ParseDefinition(f.Source, f.Format, domain.Environment{Queues: queueNames(queues), Parent: parent})
 		},
 		func(name string) (*domain.Definition, error) {
 			return nil, fmt.Errorf("not checked, since it extends %s, which is in none of these files: give its file too", name)

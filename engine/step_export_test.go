@@ -108,7 +108,7 @@ func (s Stepper) CommitUnder(ctx context.Context) { s.commits.base, s.creates.ba
 
 // Worker waits for a step to perform as a worker does, and gives its claim; nil once the list is closed.
 func (s Stepper) Worker(ctx context.Context) <-chan *Hand {
-	idle, claims := s.Ready.Idle(), make(chan *Hand, 1)
+	idle, claims := s.Ready.Stats().Idle, make(chan *Hand, 1)
 	go func() {
 		slot, err := s.Ready.Next(ctx)
 		if err != nil {
@@ -121,7 +121,7 @@ func (s Stepper) Worker(ctx context.Context) <-chan *Hand {
 		}
 		claims <- h
 	}()
-	for s.Ready.Idle() == idle {
+	for s.Ready.Stats().Idle == idle {
 		runtime.Gosched()
 	}
 	return claims

@@ -12,8 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// TaskType is the type of every Asynq task. Its id is a JobID, which carries all that it says; it has no payload.
-const TaskType = "step:perform"
+// taskType is the type of every Asynq task. Its id is a JobID, which carries all that it says; it has no payload.
+const taskType = "step:perform"
 
 const (
 	bellBuffer = 8192

@@ -105,8 +105,8 @@ func TestGarbageFromRedisIsDropped(t *testing.T) {
 	client := connect(t, url)
 	enqueue := asynq.NewClientFromRedisClient(client)
 	garbage := map[string]string{ // type by id
-		"": TaskType, "{\"id\":1}": TaskType, strings.Repeat("x", 36) + ":1": TaskType, strings.Repeat("x", 1<<16): TaskType,
-		id(1).String(): TaskType, JobID(id(1), time.Now())[:22] + "?": TaskType, JobID(id(1), time.Now()): "mail:send",
+		"": taskType, "{\"id\":1}": taskType, strings.Repeat("x", 36) + ":1": taskType, strings.Repeat("x", 1<<16): taskType,
+		id(1).String(): taskType, JobID(id(1), time.Now())[:22] + "?": taskType, JobID(id(1), time.Now()): "mail:send",
 	}
 	for id, typ := range garbage {
 		options := []asynq.Option{asynq.MaxRetry(0)}

@@ -64,7 +64,7 @@ func (a *Asynq) hear(arrive func(uuid.UUID) (busy bool)) asynq.HandlerFunc {
 	return func(ctx context.Context, task *asynq.Task) error {
 		job, _ := asynq.GetTaskID(ctx)
 		id, err := parseJobID(job)
-		if task.Type() != TaskType || err != nil {
+		if task.Type() != taskType || err != nil {
 			strangers.Do(func() {
 				a.log.Warn("dropped a task from Redis that is none of ours", "type", fmt.Sprintf("%.40q", task.Type()),
 					"id", fmt.Sprintf("%.60q", job))

@@ -253,10 +253,15 @@ func (l *ReadyList) dispatch() {
 		if slot == nil {
 			return
 		}
-		w := l.idle[len(l.idle)-1]
-		l.leave(w)
-		w.slot <- slot
+		l.send(slot)
 	}
+}
+
+// send gives a slot to the worker that became idle last; nil tells it that the list is closed. There is one.
+func (l *ReadyList) send(slot *Slot) {
+	w := l.idle[len(l.idle)-1]
+	l.leave(w)
+	w.slot <- slot
 }
 
 func (l *ReadyList) next() *Slot {

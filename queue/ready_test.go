@@ -343,7 +343,7 @@ func TestCloseWakesEveryWorkerAndDropsEverything(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		if got := l.Idle(); got != 3 {
+		if got := l.Stats().Idle; got != 3 {
 			t.Fatalf("%d idle, want 3", got)
 		}
 		offer(t, l, dueIn(2, time.Second))
@@ -412,8 +412,8 @@ func TestOneItemWakesOneWorker(t *testing.T) {
 		synctest.Wait()
 		offer(t, l, due(1))
 		synctest.Wait()
-		if len(slots) != 1 || l.Idle() != 3 {
-			t.Errorf("%d workers woke, %d idle; want 1 and 3", len(slots), l.Idle())
+		if len(slots) != 1 || l.Stats().Idle != 3 {
+			t.Errorf("%d workers woke, %d idle; want 1 and 3", len(slots), l.Stats().Idle)
 		}
 		l.Close()
 	})

@@ -32,8 +32,6 @@ func (s *Slot) Hand(claimed any) bool {
 	l.reserved--
 	s.reserved = false
 	s.Claimed = claimed
-	w := l.idle[len(l.idle)-1]
-	l.leave(w)
-	w.slot <- s
+	l.send(s)
 	return true
 }

@@ -103,7 +103,7 @@ func (a *Asynq) enqueue(client *asynq.Client, b Bell) error {
 		queue = a.other
 	}
 	_, err := client.Enqueue(
-		asynq.NewTask(TaskType, nil),
+		asynq.NewTask(taskType, nil),
 		asynq.TaskID(JobID(b.ExecutionID, b.Due)),
 		asynq.Queue(queue),
 		asynq.MaxRetry(0),

@@ -143,8 +143,6 @@ func (l *ReadyList) Close() {
 		}
 	}
 	for len(l.idle) > 0 {
-		w := l.idle[len(l.idle)-1]
-		l.leave(w)
-		w.slot <- nil
+		l.send(nil)
 	}
 }

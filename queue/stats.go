@@ -20,13 +20,6 @@ func (l *ReadyList) Parked() int {
 	return l.lanes.waiting - l.lanes.eligible
 }
 
-// Idle is how many workers wait for an item.
-func (l *ReadyList) Idle() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.idle)
-}
-
 // Expects reports whether the list runs this execution or will start it within the
 // given time, so that another arrival of it brings nothing new.
 func (l *ReadyList) Expects(id uuid.UUID, within time.Duration) bool {

@@ -290,14 +290,4 @@ func (s *scanner) seen() string {
 }
 
 // quote shows a key in a message, shortened.
-func quote(key []byte) string {
-	const most = 64
-	if len(key) > most {
-		cut := most
-		for cut > 0 && !utf8.RuneStart(key[cut]) {
-			cut--
-		}
-		return strconv.Quote(string(key[:cut]) + "…")
-	}
-	return strconv.Quote(string(key))
-}
+func quote(key []byte) string { return strconv.Quote(shorten(string(key), 64)) }

@@ -14,14 +14,18 @@ const longestToken = 128
 // PointerToken escapes a key for use in a JSON pointer written as a URI fragment. A key that is too long is cut
 // and ends with "…".
 func PointerToken(key string) string {
-	if len(key) > longestToken {
-		end := longestToken
-		for end > 0 && !utf8.RuneStart(key[end]) {
-			end--
-		}
-		key = key[:end] + "…"
+	return url.PathEscape(pointerEscapes.Replace(shorten(key, longestToken)))
+}
+
+// shorten cuts a key that is longer than so many bytes, at a character's edge, and marks that.
+func shorten(key string, most int) string {
+	if len(key) <= most {
+		return key
 	}
-	return url.PathEscape(pointerEscapes.Replace(key))
+	for most > 0 && !utf8.RuneStart(key[most]) {
+		most--
+	}
+	return key[:most] + "…"
 }
 
 // Nearest gives the known word that a misspelt one most likely means: the one with the fewest letters

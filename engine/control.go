@@ -12,7 +12,7 @@ import (
 
 // Control performs a control verb on a workflow (DESIGN section 3). Errors: workflow_not_found,
 // invalid_transition, stale_execution, unknown_step, idempotency_key_reused, idempotency_in_progress.
-func (e *Engine) Control(ctx context.Context, id uuid.UUID, cmd domain.Command, key *IdempotencyKey) (Outcome, error) {
+func (e *Engine) Control(ctx context.Context, id uuid.UUID, cmd domain.Command, key *IdempotencyKey) (Written, error) {
 	call := e.call(cmd)
 	result := e.apply(ctx, persistence.Op{WorkflowID: id, Key: key.stored(id, 200), Once: e.NewID(), Decide: call.decide})
 	if result.Err != nil {
@@ -20,7 +20,7 @@ func (e *Engine) Control(ctx context.Context, id uuid.UUID, cmd domain.Command, 
 	}
 	call.committed(result)
 	change := result.Change
-	return Outcome{Workflow: shown(change.Workflow, change.Current()), Status: 200}, nil
+	return Written{Workflow: shown(change.Workflow, change.Current()), Status: 200}, nil
 }
 
 // PatchData applies a JSON merge patch to a workflow's data. Errors: workflow_not_found, invalid_transition for a

@@ -19,7 +19,7 @@ func TestRepeatedRequestsHaveOneEffect(t *testing.T) {
 		ctx := context.Background()
 		request := engine.CreateRequest{Type: "Once", SubjectType: "User", SubjectID: "1", OnConflict: domain.ConflictReject,
 			Key: &engine.IdempotencyKey{Scope: "k /v1/workflows", Key: "a", Fingerprint: "x"}}
-		created, replayed := together(w, 16, func() (engine.Outcome, error) { return e.Create(ctx, request) })
+		created, replayed := together(w, 16, func() (engine.Written, error) { return e.Create(ctx, request) })
 		if created != 1 || replayed != 15 {
 			w.t.Errorf("create: %d effects, %d replays", created, replayed)
 		}
@@ -28,7 +28,7 @@ func TestRepeatedRequestsHaveOneEffect(t *testing.T) {
 			w.t.Fatal(err)
 		}
 		key := &engine.IdempotencyKey{Scope: "k skip", Key: "b", Fingerprint: "x"}
-		skipped, replayed := together(w, 16, func() (engine.Outcome, error) {
+		skipped, replayed := together(w, 16, func() (engine.Written, error) {
 			return e.Control(ctx, out.Workflow.ID, domain.Command{Verb: domain.VerbSkip}, key)
 		})
 		if skipped != 1 || replayed != 15 {
@@ -45,7 +45,7 @@ func TestRepeatedRequestsHaveOneEffect(t *testing.T) {
 }
 
 // together makes a request n times at once and counts first answers and replays.
-func together(w *world, n int, request func() (engine.Outcome, error)) (first, replayed int) {
+func together(w *world, n int, request func() (engine.Written, error)) (first, replayed int) {
 	w.t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup

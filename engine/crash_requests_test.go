@@ -47,7 +47,7 @@ func crashingRequests() map[string]crashPoint {
 		}
 		points["verb "+string(verb)+" under a key"] = crashPoint{ready: ready, again: underAKey("200"), do: func(c *crashed) {
 			out, err := c.Control(context.Background(), c.wf.ID, domain.Command{Verb: verb}, c.key("verb"))
-			c.answered([]engine.Outcome{out}, []error{err})
+			c.answered([]engine.Written{out}, []error{err})
 		}}
 	}
 	return points
@@ -65,7 +65,7 @@ func creates(conflict domain.OnConflict, keyed bool) func(*crashed) {
 			r.Key = c.key("create")
 		}
 		out, err := c.Create(context.Background(), r)
-		c.answered([]engine.Outcome{out}, []error{err})
+		c.answered([]engine.Written{out}, []error{err})
 	}
 }
 
@@ -80,14 +80,14 @@ func createsBatch(keyed bool) func(*crashed) {
 		}
 		outcomes, faults, err := c.CreateBatch(context.Background(), whole, keyedBy(whole, members...))
 		if err != nil {
-			outcomes, faults = []engine.Outcome{{}}, []error{err}
+			outcomes, faults = []engine.Written{{}}, []error{err}
 		}
 		c.answered(outcomes, faults)
 	}
 }
 
 // answered notes the answer to a request: each member's status and workflow, or the code of its problem.
-func (c *crashed) answered(outcomes []engine.Outcome, faults []error) {
+func (c *crashed) answered(outcomes []engine.Written, faults []error) {
 	words := make([]string, len(outcomes))
 	c.workflows = make([]string, len(outcomes))
 	for i, out := range outcomes {

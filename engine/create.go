@@ -57,9 +57,9 @@ func shown(w domain.Workflow, current *domain.Execution) Workflow {
 	return Workflow{Workflow: w, Current: current}
 }
 
-// Outcome of a write request: the workflow, the HTTP status that a first request got, and whether this one
-// is the replay of an earlier one with the same Idempotency-Key.
-type Outcome struct {
+// Written is what a write request comes to: the workflow, the HTTP status that a first request got, and whether
+// this one is the replay of an earlier one with the same Idempotency-Key.
+type Written struct {
 	Workflow Workflow
 	Status   int
 	Replayed bool
@@ -68,10 +68,10 @@ type Outcome struct {
 // Create makes a workflow and schedules its first step (201), or gives the one that is there with
 // return_existing (200). Errors: definition_not_found, workflow_exists, invalid_request (fields),
 // data_too_large, idempotency_key_reused, idempotency_in_progress.
-func (e *Engine) Create(ctx context.Context, r CreateRequest) (Outcome, error) {
+func (e *Engine) Create(ctx context.Context, r CreateRequest) (Written, error) {
 	c, err := e.creation(ctx, r)
 	if err != nil {
-		return Outcome{}, err
+		return Written{}, err
 	}
 	c.start = e.newStart()
 	for {
@@ -165,21 +165,21 @@ func (c *creation) renew(ctx context.Context, refusal error) (again bool, err er
 }
 
 // ended tells of what the store has done, lets what is due start, and gives the answer.
-func (c *creation) ended(ctx context.Context, result persistence.CreateResult) (Outcome, error) {
+func (c *creation) ended(ctx context.Context, result persistence.CreateResult) (Written, error) {
 	out, err := c.answer(ctx, result)
 	c.start.release()
 	c.span.End(created(err))
 	return out, err
 }
 
-func (c *creation) answer(ctx context.Context, result persistence.CreateResult) (Outcome, error) {
+func (c *creation) answer(ctx context.Context, result persistence.CreateResult) (Written, error) {
 	e := c.e
 	if result.Err != nil {
 		c.start.lost(result.Err)
 		return e.replay(ctx, result.Err)
 	}
 	if existing := result.Existing; existing != nil {
-		return Outcome{Workflow: shown(existing.Workflow, existing.Execution), Status: 200}, nil
+		return Written{Workflow: shown(existing.Workflow, existing.Execution), Status: 200}, nil
 	}
 	if old := result.Canceled; old != nil {
 		e.Ready.Drop(old.Workflow.CurrentExecutionID)
@@ -193,7 +193,7 @@ func (c *creation) answer(ctx context.Context, result persistence.CreateResult) 
 		e.announce(c.plan, result.Result)
 	}
 	e.tell(slog.LevelInfo, "workflow created", &c.made)
-	return Outcome{Workflow: shown(c.made.Workflow, c.made.Next), Status: 201}, nil
+	return Written{Workflow: shown(c.made.Workflow, c.made.Next), Status: 201}, nil
 }
 
 // check tells what is wrong with a request, and takes the white space out of data that would be too large with it.
@@ -228,11 +228,11 @@ func (e *Engine) planFor(ctx context.Context, typ string, version int) (*plan, e
 
 // replay turns the error of a repeated request into the answer of the first one, with the workflow as it is
 // now; any other error comes back as it is.
-func (e *Engine) replay(ctx context.Context, err error) (Outcome, error) {
+func (e *Engine) replay(ctx context.Context, err error) (Written, error) {
 	var replay *persistence.Replay
 	if !errors.As(err, &replay) {
-		return Outcome{}, err
+		return Written{}, err
 	}
 	w, err := e.Workflow(ctx, replay.WorkflowID)
-	return Outcome{Workflow: w, Status: replay.Status, Replayed: true}, err
+	return Written{Workflow: w, Status: replay.Status, Replayed: true}, err
 }

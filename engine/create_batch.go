@@ -36,13 +36,13 @@ func (k *IdempotencyKey) ofMembers() string {
 // CreateBatch makes workflows as if Create were called with one after the other, and gives each one's answer
 // or error in the order of the requests. The requests' keys are members of the whole's, or nil as it is. Errors of
 // the whole: idempotency_key_reused, and unavailable if nothing could be done at all.
-func (e *Engine) CreateBatch(ctx context.Context, whole *IdempotencyKey, requests []CreateRequest) ([]Outcome, []error, error) {
+func (e *Engine) CreateBatch(ctx context.Context, whole *IdempotencyKey, requests []CreateRequest) ([]Written, []error, error) {
 	if whole != nil {
 		if err := e.Store.CheckMembers(ctx, whole.Scope, whole.ofMembers(), whole.Fingerprint); err != nil {
 			return nil, nil, err
 		}
 	}
-	outcomes, faults := make([]Outcome, len(requests)), make([]error, len(requests))
+	written, faults := make([]Written, len(requests)), make([]error, len(requests))
 	var ops []persistence.CreateOp
 	var calls []*creation
 	var places []int
@@ -63,14 +63,14 @@ func (e *Engine) CreateBatch(ctx context.Context, whole *IdempotencyKey, request
 				continue
 			}
 			result.Err = err
-			outcomes[places[at]], faults[places[at]] = calls[at].ended(ctx, result)
+			written[places[at]], faults[places[at]] = calls[at].ended(ctx, result)
 		}
 		ops, calls, places = pick(ops, late), pick(calls, late), pick(places, late)
 		for i := range ops {
 			ops[i] = calls[i].op
 		}
 	}
-	return outcomes, faults, unavailableAll(faults)
+	return written, faults, unavailableAll(faults)
 }
 
 // unavailableAll gives the error of a batch of which nothing could be done since the database is away.

@@ -16,7 +16,7 @@ import (
 
 // createBatch sends a batch that must not be refused as a whole, and tells of each member its status, or the
 // code of its problem.
-func (w *world) createBatch(e *engine.Engine, whole *engine.IdempotencyKey, requests ...engine.CreateRequest) ([]engine.Outcome, string) {
+func (w *world) createBatch(e *engine.Engine, whole *engine.IdempotencyKey, requests ...engine.CreateRequest) ([]engine.Written, string) {
 	w.t.Helper()
 	outcomes, faults, err := e.CreateBatch(context.Background(), whole, keyedBy(whole, requests...))
 	if err != nil {

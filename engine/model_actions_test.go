@@ -77,7 +77,7 @@ func (m *modelRun) create(t *rapid.T) {
 		r.Key = &engine.IdempotencyKey{Scope: "s", Key: r.Type + string(r.OnConflict), Fingerprint: "f"}
 	}
 	before := m.seen
-	var out engine.Outcome
+	var out engine.Written
 	var err error
 	worker := func() *engine.Hand { return nil }
 	if rapid.Bool().Draw(t, "with an idle worker") {
@@ -138,7 +138,7 @@ func (m *modelRun) verb(t *rapid.T) {
 		cmd.StepExecutionID = &x.id
 	}
 	s := m.server(t)
-	var out engine.Outcome
+	var out engine.Written
 	var err error
 	m.step(s, func() { out, err = s.Control(s.ctx, w.id, cmd, nil) })
 	after := m.seen.workflow(w.id)

@@ -28,7 +28,7 @@ func (h *Handlers) CreateWorkflows(ctx context.Context, r api.CreateWorkflowsReq
 		request.Key = key.Member(i)
 		requests, places = append(requests, request), append(places, i)
 	}
-	outcomes, faults, err := h.engine.CreateBatch(ctx, key, requests)
+	written, faults, err := h.engine.CreateBatch(ctx, key, requests)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (h *Handlers) CreateWorkflows(ctx context.Context, r api.CreateWorkflowsReq
 			items[i] = failedMember(ctx, faults[at])
 			continue
 		}
-		out := outcomes[at]
+		out := written[at]
 		view := workflowView(out.Workflow)
 		items[i] = api.CreatedWorkflow{Status: out.Status, Workflow: &view, Replayed: orNull(out.Replayed)}
 		replayed = replayed || out.Replayed

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/genevadrive/genevadrive/domain"
@@ -20,12 +18,8 @@ const (
 	refillEvery       = 20 * time.Millisecond
 	refillParked      = 100 * time.Millisecond // while much waits for its receiver, which more of it would not help
 	sweepLimit        = 1000                   // of a queue and priority
-	runsLow           = sweepLimit / 4
-	maxArrivals       = 4096
-	maxLookup         = 200
-	lookupEvery       = 20 * time.Millisecond
-	never             = math.MaxInt64 * time.Nanosecond
-	doorbellGrace     = time.Second // while the doorbell is healthy, younger rows are its business
+	runsLow           = sweepLimit / 4         // waiting in the ready list: so few that a sweep out of turn is worth it
+	doorbellGrace     = time.Second            // while the doorbell is healthy, younger rows are its business
 )
 
 // sweep makes good whatever got lost: it offers due rows to the ready list, takes steps from servers that
@@ -81,43 +75,6 @@ func (e *Engine) refill(ctx context.Context) {
 		}
 		if err := e.sweepDue(ctx); err != nil && ctx.Err() == nil {
 			e.Logger.Warn("sweep failed, will run again", "error", err)
-		}
-	}
-}
-
-// arrive takes a ring of the doorbell, and tells whether much of what is due here has to wait, be it for a worker or
-// for its receiver. It never blocks; what does not fit the sweep finds.
-func (e *Engine) arrive(id uuid.UUID) (busy bool) {
-	select {
-	case e.arrivals <- id:
-	default:
-	}
-	return e.Ready.Waiting()+e.Ready.Parked() > runsLow
-}
-
-// listen looks up what the doorbell rings for, until ctx ends: at once, and then after lookupEvery what has arrived
-// meanwhile, since a query for each of many rings would cost more than their steps. The doorbell rings ahead of time.
-func (e *Engine) listen(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case id := <-e.arrivals:
-			ids := []uuid.UUID{id}
-			for len(ids) < maxLookup && len(e.arrivals) > 0 {
-				ids = append(ids, <-e.arrivals)
-			}
-			candidates, now, err := e.Store.Candidates(ctx, ids)
-			switch {
-			case err == nil:
-				e.offer(ctx, candidates, now, never)
-			case ctx.Err() == nil:
-				e.Logger.Info("ring not followed; the sweep will find the step", "error", err)
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(lookupEvery):
-			}
 		}
 	}
 }

@@ -22,6 +22,11 @@ type Target struct {
 // Targets gives at most limit workflows that match, in one of the states, after an id, in the order of their
 // ids. Each state is read through the index by itself, so that the many that have ended are never walked over.
 func (s *Store) Targets(ctx context.Context, f WorkflowFilter, states []domain.WorkflowState, after uuid.UUID, limit int) ([]Target, error) {
+	end, err := s.beginSearch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	q, err := s.targets(ctx, f, states, after, limit)
 	if err != nil || q == nil {
 		return nil, err

@@ -18,6 +18,9 @@ import (
 // defaultMaxConns is enough for single commits to keep two cores of a database busy; grouped ones need less.
 const defaultMaxConns = 20
 
+// maxReaders is how many connections read from SQLite beside the one that writes.
+const maxReaders = 4
+
 // connectTimeout bounds the first contact with the database.
 const connectTimeout = 10 * time.Second
 
@@ -98,6 +101,7 @@ func (s *Store) openServer(ctx context.Context, maxConns int) error {
 	lease.SetConnMaxLifetime(maxLifetime)
 	s.db = bun.NewDB(pool, s.dialect.bun)
 	s.read = s.db
+	s.searches = make(chan struct{}, max(1, maxConns/2))
 	s.lease = bun.NewDB(lease, s.dialect.bun)
 	if err := s.checkSessions(ctx); err != nil {
 		return errors.Join(err, s.Close())
@@ -116,10 +120,11 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	}
 	s.db = bun.NewDB(writer, s.dialect.bun)
 	s.read, s.lease = s.db, s.db
+	s.searches = make(chan struct{}, maxReaders/2)
 	if s.dialect.reader != nil {
 		readers := sql.OpenDB(s.dialect.reader)
-		readers.SetMaxOpenConns(4)
-		readers.SetMaxIdleConns(4)
+		readers.SetMaxOpenConns(maxReaders)
+		readers.SetMaxIdleConns(maxReaders)
 		s.read = bun.NewDB(readers, s.dialect.bun)
 	}
 	return nil

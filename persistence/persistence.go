@@ -44,7 +44,8 @@ type Store struct {
 	now     func() time.Time
 	log     *slog.Logger
 
-	shared   atomic.Int64 // until when the lease makes do with the main pool, in Unix nanoseconds
+	searches chan struct{} // has one for each list that is being read; see beginSearch
+	shared   atomic.Int64  // until when the lease makes do with the main pool, in Unix nanoseconds
 	expected expectation
 	batches  sync.Mutex // SQLite: held by the one CreateBatch that is at work
 }

@@ -3,8 +3,11 @@ package persistence
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"github.com/uptrace/bun"
+
+	"github.com/genevadrive/genevadrive/domain"
 )
 
 // What every query of Bun's goes through; the write path has a transaction of its own (transaction.go).
@@ -30,6 +33,21 @@ func collect[T any](ctx context.Context, s *Store, q *bun.SelectQuery, width int
 		}
 	}
 	return list, explain(rows.Err())
+}
+
+// beginSearch lets a list have its turn, which it gives back by end. A list may have to read much to find little, so lists
+// wait for each other: however many are asked for, half of the connections are left to the steps.
+func (s *Store) beginSearch(ctx context.Context) (end func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.read)
+	defer cancel()
+	select {
+	case s.searches <- struct{}{}:
+		return func() { <-s.searches }, nil
+	case <-ctx.Done():
+		return nil, &domain.Error{Code: domain.CodeUnavailable,
+			Detail: "Too many lists are being read. Try again later, and with a filter by type, subject or state.",
+			Cause:  fmt.Errorf("%w: waiting for other lists: %w", ErrUnavailable, ctx.Err())}
+	}
 }
 
 // oneOf asks for a column to have one of some values; for none of them it asks nothing.

@@ -52,6 +52,11 @@ func (s *Store) Executions(ctx context.Context, f ExecutionFilter, p Page) ([]do
 			return nil, "", invalidCursor()
 		}
 	}
+	end, err := s.beginSearch(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	defer end()
 	lanes := s.executionLanes(f, p.Limit+1)
 	for _, q := range lanes {
 		f.apply(q)

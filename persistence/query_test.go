@@ -3,14 +3,17 @@ package persistence
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/genevadrive/genevadrive/domain"
+	"github.com/genevadrive/genevadrive/internal/testenv"
 )
 
 func TestListsArePagedNewestFirst(t *testing.T) {
@@ -227,6 +230,52 @@ func TestDefinitionsAreVersioned(t *testing.T) {
 		}
 		if list, _, err := s.Definitions(ctx, Page{Limit: 2}); err != nil || len(list) != 1 || list[0].Version != 3 {
 			t.Errorf("definitions: %v, %v", list, err)
+		}
+	})
+}
+
+// TestListsLeaveConnections has as many lists being read as there may be: others wait and are told so in the end, and
+// what steps and single reads ask goes on.
+func TestListsLeaveConnections(t *testing.T) {
+	testenv.Each(t, func(t *testing.T, _, url string) {
+		w := create(t, openEmpty(t, url), chain("one")).Workflow
+		s, err := Open(t.Context(), Config{URL: url, limits: limits{read: time.Second, write: writeWithin, lease: leaseWithin}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		lists := map[string]func() error{
+			"workflows":       func() error { _, _, err := s.Workflows(t.Context(), WorkflowFilter{}, Page{Limit: 1}); return err },
+			"step executions": func() error { _, _, err := s.Executions(t.Context(), ExecutionFilter{}, Page{Limit: 1}); return err },
+			"bulk": func() error {
+				_, err := s.Targets(t.Context(), WorkflowFilter{}, domain.OpenWorkflowStates, uuid.Nil, 1)
+				return err
+			},
+		}
+		for name, list := range lists {
+			for range 2 * cap(s.searches) {
+				if err := list(); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+		if all := s.read.Stats().MaxOpenConnections; 2*cap(s.searches) > all {
+			t.Errorf("lists may have %d of %d connections", cap(s.searches), all)
+		}
+		for range cap(s.searches) {
+			s.searches <- struct{}{}
+		}
+		for name, list := range lists {
+			var told *domain.Error
+			if err := list(); !errors.Is(err, ErrUnavailable) || !errors.As(err, &told) || !strings.Contains(told.Detail, "Too many lists") {
+				t.Errorf("%s beside as many as there may be: %v", name, err)
+			}
+		}
+		if _, err := s.Workflow(t.Context(), w.ID); err != nil {
+			t.Error(err)
+		}
+		if result := s.Apply(t.Context(), claimOp(w, "f1")); result.Err != nil {
+			t.Error(result.Err)
 		}
 	})
 }

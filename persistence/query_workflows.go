@@ -49,6 +49,11 @@ func (s *Store) Workflows(ctx context.Context, f WorkflowFilter, p Page) ([]Row,
 			return nil, "", invalidCursor()
 		}
 	}
+	end, err := s.beginSearch(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	defer end()
 	q, err := s.newestWorkflows(ctx, f, last, p.Limit+1)
 	if err != nil || q == nil {
 		return nil, "", err

@@ -83,8 +83,12 @@ func TestCallbackInEverySituation(t *testing.T) {
 			if err == nil && (c.Execution.Fence != newFence || c.Execution.AnswerHash != a.hash() || c.Execution.Reason != "why") {
 				t.Errorf("%s when %s leaves %+v", action, when, c.Execution)
 			}
-			if inFlight := situation(when).e.State == ExecutionExecuting; err == nil && (c.Attempt != nil) != (inFlight && action == ActionFail) {
+			inFlight := situation(when).e.State == ExecutionExecuting
+			if err == nil && (c.Attempt != nil) != (inFlight && action == ActionFail) {
 				t.Errorf("%s when %s records the attempt %+v", action, when, c.Attempt)
+			}
+			if err == nil && inFlight && (c.Execution.DurationMS != 2000 || c.Execution.Status != situation(when).e.Status) {
+				t.Errorf("%s when %s leaves status %d, %d ms", action, when, c.Execution.Status, c.Execution.DurationMS)
 			}
 		}
 	}
@@ -107,7 +111,27 @@ func TestCallbackThatFailsRetryably(t *testing.T) {
 		if e := c.Execution; e.AnswerHash != "" || e.Error.Message != "busy" || (e.Failures == 1) != counted || (c.Attempt != nil) != counted {
 			t.Errorf("fail when %s leaves %+v and the attempt %+v", when, e, c.Attempt)
 		}
+		if a := c.Attempt; a != nil && (a.Status != before.e.Status || a.DurationMS != 2000) {
+			t.Errorf("fail when %s leaves the attempt %+v", when, a)
+		}
 	}
+}
+
+func TestCallbackKeepsTheReasonThatItDoesNotReplace(t *testing.T) {
+	r := situation("waiting")
+	r.e.Reason = "tried again by hand"
+	c, err := callback(t, r, &Answer{Action: ActionComplete})
+	if err != nil || c.Execution.Reason != "tried again by hand" {
+		t.Errorf("reason %q, %v", c.Execution.Reason, err)
+	}
+}
+
+// A claim past its deadline waits for the sweep, and has not timed out before that.
+func TestCallbackPastTheDeadlineOfAClaim(t *testing.T) {
+	r := situation("executing")
+	r.e.Deadline = ptr(t0.Add(-time.Second))
+	c, err := callback(t, r, &Answer{Action: ActionComplete})
+	expect(t, "a callback", show(c, err, t0), "ready at c; b#2 completed/completed; c#3 scheduled +10m0s")
 }
 
 // TestTheFirstAnswerWins repeats answers, as callbacks and after a 2xx, in other words and with other sense.
@@ -136,6 +160,7 @@ func TestTheFirstAnswerWins(t *testing.T) {
 			`{"data": {"b": {"c": [2, 1]}, "a": 1}}`:   "already_completed",
 			``:                                         "already_completed",
 			`{"action":"cancel"}`:                      "already_completed",
+			strings.TrimSuffix(won, "}") + `,"next":{"priority":1}}`: "already_completed",
 		} {
 			again, err := Callback(withCallbacks(), now.w, *now.e, answer(text), CallbackParams{NextID: nextID, Fence: "third"}, t0)
 			expect(t, text+" after "+first, show(again, err, t0), want)
@@ -194,8 +219,10 @@ func TestCallbackTimeout(t *testing.T) {
 
 	c, err := interrupt(withCallbacks(), situation("waiting overdue"))
 	expect(t, "past it", show(c, err, t0), "ready at b exceptions=2; b#2 scheduled +5s")
-	if a := c.Attempt; a == nil || a.Error.Code != ErrCallbackTimeout || a.Status != 202 || a.DurationMS != 2000 || c.Execution.Failures != 1 || c.Execution.Interruptions != 0 {
-		t.Errorf("left the attempt %+v and %+v", a, c.Execution)
+	if a, e := c.Attempt, c.Execution; a == nil || a.Error.Code != ErrCallbackTimeout || a.Error.Message == "" || a.Error.Status != 202 ||
+		a.Status != 202 || a.DurationMS != 2000 || *e.Error != a.Error || e.Failures != 1 || e.Interruptions != 0 ||
+		e.Fence != newFence || e.Status != 0 || e.DurationMS != 0 {
+		t.Errorf("left the attempt %+v and %+v", a, e)
 	}
 	_, err = callback(t, row{c.Workflow, c.Execution}, &Answer{Action: ActionComplete})
 	expect(t, "a callback after it", show(Change{}, err, t0), "callback_expired")

@@ -113,6 +113,23 @@ func TestSettleHonoursRetryAfter(t *testing.T) {
 	expect(t, "Retry-After", show(c, err, t0), "ready at b exceptions=2; b#2 scheduled +3h0m0s")
 }
 
+// TestRetriesAreSpread: each way to a retry draws its wait by the jitter it was given, so that what failed together is not
+// tried again together.
+func TestRetriesAreSpread(t *testing.T) {
+	const middle = "ready at b exceptions=2; b#2 scheduled +7.5s"
+	settle := SettleParams{Fence: claimFence, NextID: nextID, Jitter: 0.5}
+	r := situation("executing")
+	c, err := Settle(abc(), r.w, *r.e, Result{Failure: &Failure{Retryable: true}}, settle, t0)
+	expect(t, "a failure", show(c, err, t0), middle)
+	r = situation("waiting overdue")
+	c, err = Interrupt(withCallbacks(), r.w, *r.e, "", settle, newFence, t0)
+	expect(t, "a callback that did not come", show(c, err, t0), middle)
+	r = situation("waiting")
+	c, err = Callback(withCallbacks(), r.w, *r.e, &Answer{Action: ActionFail, Retryable: true},
+		CallbackParams{NextID: nextID, Fence: newFence, Jitter: 0.5}, t0)
+	expect(t, "a callback that failed", show(c, err, t0), middle)
+}
+
 // TestInterrupt: a dead server or a passed deadline puts the execution back, until the fifth time.
 func TestInterrupt(t *testing.T) {
 	tests := []struct {
@@ -141,7 +158,9 @@ func TestInterrupt(t *testing.T) {
 		if c.Execution.Interruptions != tt.before+1 || c.Execution.Failures != 0 || c.Execution.Fence != newFence {
 			t.Errorf("interruptions %d, failures %d, fence %q", c.Execution.Interruptions, c.Execution.Failures, c.Execution.Fence)
 		}
-		if c.Attempt == nil || c.Attempt.Error != (ExecutionError{Code: ErrInterrupted, Message: "It died."}) || *c.Execution.Error != c.Attempt.Error || c.Attempt.DurationMS != 2000 {
+		wanted := Attempt{ExecutionID: currentID, Attempt: 1, StartedAt: t0.Add(-2 * time.Second), DurationMS: 2000,
+			Error: ExecutionError{Code: ErrInterrupted, Message: "It died."}}
+		if c.Attempt == nil || *c.Attempt != wanted || *c.Execution.Error != wanted.Error {
 			t.Errorf("attempt %+v, error %v", c.Attempt, c.Execution.Error)
 		}
 	}

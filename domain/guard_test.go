@@ -26,6 +26,7 @@ func TestGuard(t *testing.T) {
 		{"if that does not hold", `STEP if: "subject.plan == 'paid'"`, `{"plan": "free"}`, "skip not if: subject.plan == 'paid'", true},
 		{"if false", `STEP if: false`, ``, "skip not if: false", false},
 		{"a missing attribute", `cancel_if: subject.gone`, `{}`, `error The condition subject.gone failed: There is no gone; guard it with has(…) where it may be missing.`, true},
+		{"an error in if", `STEP if: "1 / (data.n - 2) > 0"`, ``, `error The condition 1 / (data.n - 2) > 0 failed: Division by zero.`, false},
 		{"an error in skip_if", `STEP skip_if: "1 / (data.n - 2) > 0"`, ``, `error The condition 1 / (data.n - 2) > 0 failed: Division by zero.`, false},
 	} {
 		yaml, own, _ := strings.Cut(tt.yaml, "STEP ")

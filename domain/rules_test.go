@@ -210,6 +210,7 @@ func (r row) faults(c Change, now time.Time) (found []string) {
 		newest = n
 		found = append(found, row{}.executionFaults(n, w)...)
 		must(n.Seq == seq && n.WorkflowID == w.ID && n.CreatedAt.Equal(now), "the next execution has seq %d, workflow %s, created_at %s", n.Seq, n.WorkflowID, n.CreatedAt)
+		must(n.ID != uuid.Nil && (c.Execution == nil || n.ID != c.Execution.ID), "the next execution has the id %s", n.ID)
 		must(n.State.Open() && n.Failures == 0 && n.Interruptions == 0, "the next execution starts with a past")
 		must(!n.ScheduledFor.Before(now), "the next execution is due in the past")
 		must(n.ScheduledFor.Location() == time.UTC && n.ScheduledFor.Nanosecond()%1000 == 0, "due %s is not in UTC microseconds", n.ScheduledFor)

@@ -142,7 +142,7 @@ func TestSettleData(t *testing.T) {
 			t.Fatalf("%s with too much data: %+v, %v", action, c, err)
 		}
 		if c.Workflow.State != WorkflowPaused || c.Execution.State != ExecutionFailed || string(c.Workflow.Data) != `{"kept":1}` ||
-			c.Execution.Error.Code != ErrDataTooLarge || c.Execution.Failures != 1 || c.Attempt.Error.Code != ErrDataTooLarge ||
+			c.Execution.Error.Code != ErrDataTooLarge || !strings.Contains(c.Execution.Error.Message, "262144 are allowed") || c.Execution.Error.Status != 200 || c.Execution.Failures != 1 || c.Attempt.Error.Code != ErrDataTooLarge ||
 			c.Attempt.Status != 200 || c.Attempt.DurationMS != 5 || c.Attempt.Excerpt != "{" {
 			t.Errorf("%s with too much data: %s, %+v", action, show(c, nil, t0), c.Execution.Error)
 		}

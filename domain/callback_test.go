@@ -216,6 +216,10 @@ func TestCallbackTimeout(t *testing.T) {
 	}
 	_, err := interrupt(withCallbacks(), situation("waiting"))
 	expect(t, "before the deadline", show(Change{}, err, t0), "settled")
+	older := situation("waiting overdue")
+	older.e.Fence = "of a later claim"
+	_, err = interrupt(withCallbacks(), older)
+	expect(t, "under an older claim", show(Change{}, err, t0), "fenced")
 
 	c, err := interrupt(withCallbacks(), situation("waiting overdue"))
 	expect(t, "past it", show(c, err, t0), "ready at b exceptions=2; b#2 scheduled +5s")

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"testing"
@@ -190,6 +191,15 @@ func TestControlGuardedByStepExecution(t *testing.T) {
 	expect(t, "the same skip again", show(Change{}, err, t0), "stale_execution "+nextID.String())
 }
 
+func TestResumeAtAStepThatIsNotThereTellsWhichFieldIsWrong(t *testing.T) {
+	r := situation("held")
+	_, err := Control(abc(), r.w, r.e, Command{Verb: VerbResume, Step: "nowhere"}, t0)
+	var problem *Error
+	if !errors.As(err, &problem) || len(problem.Problems) != 1 || problem.Problems[0].Pointer != "#/step" || problem.Problems[0].Detail == "" {
+		t.Errorf("got %+v", err)
+	}
+}
+
 func TestResumeAtAStepTellsThatItNeedsAPause(t *testing.T) {
 	for when, says := range map[string]string{
 		"scheduled": "Only a workflow that is paused can be resumed at a step, and this one is ready; pause it first, or leave step out.",
@@ -276,10 +286,10 @@ func TestControlOfAStepThatIsNotThere(t *testing.T) {
 
 func TestControlOfAnUnknownVerbOrABrokenRow(t *testing.T) {
 	r := situation("executing")
-	if _, err := Control(abc(), r.w, r.e, Command{Verb: "dance"}, t0); CodeOf(err) != CodeInternal {
+	if _, err := Control(abc(), r.w, r.e, Command{Verb: "dance"}, t0); err == nil || CodeOf(err) != CodeInternal {
 		t.Errorf("an unknown verb gives %v", err)
 	}
-	if _, err := Control(abc(), r.w, nil, Command{Verb: VerbPause}, t0); CodeOf(err) != CodeInternal {
+	if _, err := Control(abc(), r.w, nil, Command{Verb: VerbPause}, t0); err == nil || CodeOf(err) != CodeInternal {
 		t.Errorf("an open workflow without executions gives %v", err)
 	}
 }

@@ -158,6 +158,10 @@ func (r row) decide(t reporter, now time.Time, rule func(w Workflow, e *Executio
 		if c.Workflow.ID != uuid.Nil || c.Execution != nil || c.Next != nil {
 			t.Errorf("an error came with a change: %v", err)
 		}
+		var problem *Error
+		if errors.As(err, &problem) && problem.Detail == "" && len(problem.Problems) == 0 {
+			t.Errorf("%s says nothing to the client", problem.Code)
+		}
 		return c, err
 	}
 	for _, fault := range r.faults(c, now) {

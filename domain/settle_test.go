@@ -217,7 +217,7 @@ func TestSettleAStepThatIsNotThere(t *testing.T) {
 
 func TestSettleUnknownAction(t *testing.T) {
 	r := situation("executing")
-	if _, err := Settle(abc(), r.w, *r.e, Result{Answer: &Answer{Action: "dance"}}, SettleParams{Fence: claimFence}, t0); CodeOf(err) != CodeInternal {
+	if _, err := Settle(abc(), r.w, *r.e, Result{Answer: &Answer{Action: "dance"}}, SettleParams{Fence: claimFence}, t0); err == nil || CodeOf(err) != CodeInternal {
 		t.Errorf("got %v", err)
 	}
 }

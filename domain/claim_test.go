@@ -72,12 +72,15 @@ func TestClaimInAHurry(t *testing.T) {
 		}
 	}
 	r := situation("executing")
-	retry, err := Settle(abc(), r.w, *r.e, Result{Failure: &Failure{Retryable: true}}, SettleParams{Fence: claimFence}, t0)
+	impatient := abc()
+	impatient.Steps[1].Retry.Initial = 0
+	retry, err := Settle(impatient, r.w, *r.e, Result{Failure: &Failure{Retryable: true}}, SettleParams{Fence: claimFence}, t0)
+	if c, ok := retry.ThenClaim(claimParams, t0); err != nil || ok || c.Execution.State != ExecutionScheduled {
+		t.Errorf("a retry that is due at once was claimed without a hurry: %s", show(c, err, t0))
+	}
+	retry, err = Settle(abc(), r.w, *r.e, Result{Failure: &Failure{Retryable: true}}, SettleParams{Fence: claimFence}, t0)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if c, ok := retry.ThenClaim(claimParams, t0); ok || c.Execution.State != ExecutionScheduled {
-		t.Errorf("a retry was claimed without a hurry: %s", show(c, nil, t0))
 	}
 	hurried.Fence = newFence
 	c, ok := retry.ThenClaim(hurried, t0)

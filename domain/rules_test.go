@@ -192,6 +192,7 @@ func (r row) faults(c Change, now time.Time) (found []string) {
 	must(reflect.DeepEqual(kept, r.w), "a field of the workflow changed that no rule changes")
 	must(w.UpdatedAt.Equal(now), "updated_at is not now")
 	must((w.Pause != nil) == (w.State == WorkflowPaused), "pause is %v in a workflow %s", w.Pause, w.State)
+	must(w.Pause == nil || w.Pause.At.Equal(now) || r.w.Pause != nil && w.Pause.At.Equal(r.w.Pause.At), "paused at neither now nor before: %+v", w.Pause)
 	must((w.FinishedAt != nil) == (w.State == WorkflowFinished), "finished_at does not fit the state %s", w.State)
 	must((w.CanceledAt != nil) == (w.State == WorkflowCanceled), "canceled_at does not fit the state %s", w.State)
 	must((w.CurrentStepName == "") == w.State.Terminal(), "current_step_name is %q in a workflow %s", w.CurrentStepName, w.State)

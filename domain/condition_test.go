@@ -62,9 +62,11 @@ func TestConditions(t *testing.T) {
 	if holds, err := (&Definition{}).evaluate(t.Context(), Condition{Expression: "now == now"}, newVariables(activation())); err != nil || !holds {
 		t.Errorf("a definition made by hand gives %v, %v", holds, err)
 	}
-	empty := &Activation{}
-	if holds, err := def.evaluate(t.Context(), Condition{Expression: "data == {} && step.params == {} && !has(subject.x)"}, newVariables(empty)); err != nil || !holds {
-		t.Errorf("without documents: %v, %v", holds, err)
+	for _, none := range []json.RawMessage{nil, json.RawMessage(`null`)} {
+		a := &Activation{Attributes: none, Data: none, Params: none}
+		if holds, err := def.evaluate(t.Context(), Condition{Expression: "data == {} && step.params == {} && !has(subject.x)"}, newVariables(a)); err != nil || !holds {
+			t.Errorf("with the documents %q: %v, %v", none, holds, err)
+		}
 	}
 }
 

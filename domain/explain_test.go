@@ -79,6 +79,12 @@ next b 2026-01-02T02:04:05Z overdue 1h0m0s`},
 		ServerFact{ID: uuid.UUID{15: 9}, Role: "api", Queues: []string{"default"}, HeartbeatAt: t0},
 		ServerFact{ID: serverID, Role: "worker", Queues: []string{"default"}, HeartbeatAt: t0.Add(-15 * time.Second)}),
 		`ready overdue_no_worker: The step b is overdue by 1h because no server`},
+	{"overdue with a worker that has just stopped", "scheduled", overdueBy(time.Hour), facts(func() ServerFact { s := alive(); s.Dead = true; return s }()),
+		`ready overdue_no_worker: The step b is overdue by 1h because no server`},
+	{"overdue after a failed attempt", "scheduled", func(r *row) {
+		overdueBy(time.Hour)(r)
+		r.e.Attempt, r.e.Failures, r.e.Error = 1, 1, &ExecutionError{Code: ErrTimeout, Message: "m"}
+	}, facts(), `ready overdue_no_worker: The step b is overdue by 1h because no server`},
 	{"overdue in an unknown queue", "scheduled", func(r *row) { overdueBy(time.Minute)(r); r.e.Queue = "bulk" }, facts(alive()),
 		`ready overdue_unknown_queue: The step b is overdue by 1m; none of the 1 live worker lists its queue "bulk", so it runs as default.`},
 	{"performing", "executing", nil, facts(alive()),
@@ -227,6 +233,22 @@ func TestExplain(t *testing.T) {
 		// A case may leave out the end, when another one has it.
 		if !strings.HasPrefix(got, tc.want) {
 			t.Errorf("%s:\n got %s\nwant %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+// TestExplainGivesTheErrorThatMatters: of an open workflow its step's last one, of one that has ended the one that it
+// ended by or in spite of, but not the one that its last step got over.
+func TestExplainGivesTheErrorThatMatters(t *testing.T) {
+	for when, given := range map[string]bool{"later": true, "executing": true, "held": true, "failed": true, "finished": false, "canceled": false} {
+		r := situation(when)
+		r.e.Error = &ExecutionError{Code: ErrTimeout, Message: "m"}
+		if got := Explain(abc(), r.w, r.e, facts(alive()), t0).Error; (got == r.e.Error) != given {
+			t.Errorf("%s gives the error %v", when, got)
+		}
+		r.e.State = ExecutionFailed
+		if got := Explain(abc(), r.w, r.e, facts(alive()), t0).Error; r.w.State.Terminal() && got != r.e.Error {
+			t.Errorf("%s by a failure gives the error %v", when, got)
 		}
 	}
 }

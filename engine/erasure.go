@@ -92,7 +92,7 @@ func (e *Engine) eachToErase(ctx context.Context, order persistence.Erasure, onl
 
 // cancelErased cancels a workflow whose subject is to be erased; one that has ended or gone meanwhile is let be.
 func (e *Engine) cancelErased(ctx context.Context, id uuid.UUID) error {
-	cmd := domain.Command{Verb: domain.VerbCancel, Reason: "The subject was deleted.", NextID: e.NewID(), Fence: e.NewFence()}
+	cmd := domain.Command{Verb: domain.VerbCancel, Reason: "The subject was deleted.", Fence: e.NewFence()}
 	var taken domain.Fence
 	result := e.Store.Apply(context.WithoutCancel(ctx), persistence.Op{WorkflowID: id, Decide: func(now time.Time, row persistence.Row) (domain.Change, error) {
 		if row.Workflow.State.Terminal() {

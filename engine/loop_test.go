@@ -212,7 +212,7 @@ func isOffered(e *Engine, x *domain.Execution) bool { return e.Ready.Expects(x.I
 // awayEngine is an engine with a lease, over a store that is away at times.
 func awayEngine(t *testing.T, away *atomic.Bool, said heard) *Engine {
 	t.Helper()
-	store, err := persistence.Open(t.Context(), persistence.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "loops.db"),
+	store, err := persistence.Open(t.Context(), persistence.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "loops.db"), SealingKey: make([]byte, 32),
 		Wrap: func(real driver.Connector) driver.Connector {
 			return dbfault.New(real, false, nil, func(dbfault.Call) dbfault.Verdict {
 				if away.Load() {

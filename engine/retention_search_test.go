@@ -62,4 +62,10 @@ func TestASearchForVersionsGoesOnInTheNextRun(t *testing.T) {
 	if err := r.versions(ctx, over.Add(time.Second)); err != nil || r.search != nil {
 		t.Errorf("there is another search at once: %v", err)
 	}
+	// A server may have known such a version as the newest one, and had to make room for other plans since then.
+	e.plans.last["Loop"] = 2
+	clear(e.plans.plans)
+	if p, err := e.plans.newest(ctx, "Loop"); err != nil || p.Version != 3 {
+		t.Errorf("the newest version is %v, %v", p, err)
+	}
 }

@@ -99,6 +99,13 @@ finish: Ends the workflow as finished, whatever steps are left; an answer that c
 		`performing server_silent: The server host:1 performs the step b and has sent no heartbeat for 12s; once it is given up, another server takes the step over.`},
 	{"performing on a dead server", "executing", nil, facts(func() ServerFact { s := alive(); s.Dead = true; return s }()),
 		`performing server_silent: The server host:1 died while performing the step b, which another server is about to take over.`},
+	{"performing on a server that has been dead for a while", "executing", nil, facts(func() ServerFact {
+		s := alive()
+		s.Dead, s.HeartbeatAt = true, t0.Add(-time.Minute)
+		return s
+	}()), `performing server_silent: The server host:1 died while performing the step b, which another server is about to take over.`},
+	{"performing beside another server", "executing", nil, facts(ServerFact{ID: uuid.UUID{15: 9}, Name: "host:2", Role: "all", Dead: true}, alive()),
+		`performing performing: The server host:1 has been performing the step b for 2s`},
 	{"performing on a forgotten server", "executing", nil, facts(),
 		`performing server_silent: The server 00000000-0000-0000-0000-000000000004 died while performing`},
 	{"performing past the deadline", "executing", func(r *row) { r.e.Deadline = ptr(t0.Add(-time.Second)) }, facts(alive()),
@@ -129,6 +136,12 @@ skip: Leaves out the step b and goes on to c, which is held until the workflow i
 reattempt: Releases the step b, which starts now.`},
 	{"paused, then a step ended", "held", func(r *row) { r.e.CreatedAt = t0.Add(-time.Second) }, facts(alive()),
 		`paused held_at_next_step: The workflow was paused by a call at 2026-01-02T03:03:05Z and has come to the step b, which is held until it is resumed.`},
+	{"paused by an answer, then skipped", "held", func(r *row) { r.w.Pause.By, r.e.CreatedAt = PausedByAnswer, t0.Add(-time.Second) }, facts(alive()),
+		`paused held_at_next_step: The workflow was paused by an answer at 2026-01-02T03:03:05Z and has come to the step b`},
+	{"paused after a failure, then skipped", "held", func(r *row) { r.w.Pause.By, r.e.CreatedAt = PausedByFailure, t0.Add(-time.Second) }, facts(alive()),
+		`paused held_at_next_step: The workflow was paused after a failure at 2026-01-02T03:03:05Z and has come to the step b`},
+	{"paused by an answer after a failed attempt", "pause answer", func(r *row) { r.e.Error = &ExecutionError{Code: ErrTimeout, Message: "m"} }, facts(alive()),
+		`paused paused_by_answer: The answer to the step b was pause;`},
 	{"paused by an answer", "pause answer", nil, facts(alive()),
 		`paused paused_by_answer: The answer to the step b was pause; the step runs again when the workflow is resumed.
 resume: Runs the step b again, as a new step execution with all its attempts.
@@ -311,15 +324,14 @@ func TestExplainEverySituation(t *testing.T) {
 			tc.change(&r)
 		}
 		seen[Explain(abc(), r.w, r.e, tc.facts, t0).Code] = true
+		unreadable := Explain(nil, r.w, r.e, tc.facts, t0)
+		seen[unreadable.Code] = true
+		if unreadable.Actions == nil || len(unreadable.Actions) != 0 || unreadable.Summary == "" {
+			t.Errorf("%s, without a definition: %+v", tc.name, unreadable)
+		}
 	}
 	for _, row := range ErrorAdvices {
 		seen[row.Situation] = true // TestExplainEveryError has them
-	}
-	r := situation("scheduled")
-	unreadable := Explain(nil, r.w, r.e, facts(alive()), t0)
-	seen[unreadable.Code] = true
-	if len(unreadable.Actions) != 0 {
-		t.Errorf("offered without a definition: %v", unreadable.Actions)
 	}
 	for _, s := range Situations {
 		if !seen[s.Code] || s.Meaning == "" {

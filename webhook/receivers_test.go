@@ -278,7 +278,7 @@ func TestDeliverAnswerAtTheCap(t *testing.T) {
 		switch {
 		case tc.code == "" && (r.Err != nil || len(r.Body) != tc.size):
 			t.Errorf("%+v: %d bytes, %v, want all of them", tc, len(r.Body), r.Err)
-		case tc.code != "" && (r.Err == nil || r.Err.Code != tc.code || !r.Err.Retryable || len(r.Body) > MaxExcerptBytes):
+		case tc.code != "" && (r.Err == nil || r.Err.Code != tc.code || !r.Err.Retryable || len(r.Body) != MaxExcerptBytes):
 			t.Errorf("%+v: %d bytes, %+v, want the retryable code %s and the beginning", tc, len(r.Body), r.Err, tc.code)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -154,6 +155,20 @@ func firstSignature(t *testing.T) func([]byte, http.Header) error {
 		h = h.Clone()
 		first, _, _ := strings.Cut(h.Get("webhook-signature"), " ")
 		h.Set("webhook-signature", first)
+		return library.Verify(body, h)
+	}
+}
+
+// refusesSlow verifies, and refuses what comes over a connection of its own, as slow deliveries do.
+func refusesSlow(t *testing.T) func([]byte, http.Header) error {
+	library, err := standardwebhooks.NewWebhook(testSecret(t, 1).Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(body []byte, h http.Header) error {
+		if h.Get("connection") == "close" {
+			return errors.New("too slow")
+		}
 		return library.Verify(body, h)
 	}
 }

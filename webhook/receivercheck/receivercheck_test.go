@@ -2,15 +2,22 @@ package receivercheck
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
+	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/genevadrive/genevadrive/webhook"
@@ -93,6 +100,8 @@ func TestChecks(t *testing.T) {
 			except(right, Failed, "the same id after a refusal")},
 		{"remembers before it reads", &receiver{answer: complete, keepsUnread: true}, nil, 0,
 			except(right, Failed, "the same id after a failure", "the same id after a refusal", "the same id after half a request")},
+		{"answers the slow with 408", &receiver{verify: refusesSlow(t), refusal: 408}, nil, 0,
+			except(right, Failed, "a slow connection")},
 		{"impatient", &receiver{answer: complete}, impatient, time.Second, except(right, Failed, "a slow connection")},
 		{"no such action", &receiver{answer: `{"action":"completed"}`}, nil, 0,
 			except(except(everything(NotChecked), Failed, "a signed delivery"), OK, refusals...)},
@@ -195,6 +204,66 @@ func TestTheGuardAppliesToEveryCheck(t *testing.T) {
 	if r.works != 0 {
 		t.Errorf("the receiver worked %d times", r.works)
 	}
+
+	// So are they over TLS; and the port is the scheme's where the URL names none.
+	for scheme, port := range map[string]int{"http": 80, "https": 443} {
+		c.URL = scheme + "://127.0.0.1/"
+		var dialed *net.OpError
+		if err := c.sendHalf(t.Context(), delivery{id: "1", step: "send_reminder"}); !errors.As(err, &refused) || !errors.As(err, &dialed) || dialed.Addr.(*net.TCPAddr).Port != port {
+			t.Errorf("%s: %v, want port %d, and it refused", c.URL, err, port)
+		}
+	}
+}
+
+// Receivers decode what they are sent, and may want a header that their definition would give.
+func TestDeliveriesAreLikeThoseOfTheService(t *testing.T) {
+	r := &receiver{answer: `{"action":"complete"}`}
+	r.start(t, nil)
+	var (
+		mu   sync.Mutex
+		seen = map[string]int{}
+	)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		id := req.Header.Get("webhook-id")
+		mu.Lock()
+		seen[id]++
+		attempt := seen[id]
+		mu.Unlock()
+		got := []string{req.Header.Get("genevadrive-step"), req.Header.Get("genevadrive-attempt"), req.Header.Get("genevadrive-workflow-id"), req.Header.Get("x-team")}
+		if want := []string{got[0], strconv.Itoa(attempt), "7", "growth"}; !slices.Equal(got, want) || (got[0] != "send_reminder" && got[0] != UnknownStep) {
+			t.Errorf("delivery %d of %s has the headers %q, want %q", attempt, id, got, want)
+		}
+		if err == nil {
+			var e struct {
+				Type string
+				Data struct {
+					Workflow struct {
+						ID, Type string
+						Subject  struct{ Type, ID string }
+						Data     map[string]any
+					}
+					StepExecution struct {
+						ID       string
+						StepName string `json:"step_name"`
+						Attempt  int
+					} `json:"step_execution"`
+				}
+			}
+			err := json.Unmarshal(body, &e)
+			w, x := e.Data.Workflow, e.Data.StepExecution
+			if err != nil || e.Type != "step.perform" || w.ID != "7" || w.Type != "ReceiverCheck" || w.Subject.Type != "ReceiverCheck" || w.Subject.ID != "7" || w.Data == nil ||
+				x.ID != id || x.StepName != got[0] || x.Attempt != attempt {
+				t.Errorf("delivery %d of %s holds %s, %v", attempt, id, body, err)
+			}
+		}
+		req.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), iotest.ErrReader(cmp.Or(err, io.EOF))))
+		r.ServeHTTP(w, req)
+	}))
+	t.Cleanup(server.Close)
+	o := options(t, server.URL)
+	o.SubjectID, o.Headers = "7", map[string]string{"x-team": "growth", "webhook-id": "mine"}
+	compare(t, o, everything(OK))
 }
 
 func TestOverTLS(t *testing.T) {

@@ -3,21 +3,25 @@ package telemetry
 import (
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"encoding/hex"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/genevadrive/genevadrive/engine"
+	"github.com/genevadrive/genevadrive/internal/testenv"
 )
 
 // collector is a receiver of OTLP over HTTP.
@@ -190,6 +194,44 @@ func TestSpansAreSentAgain(t *testing.T) {
 	}
 }
 
+// The collector has a certificate that only the settings know, and asks for one.
+func TestSpansAreSentOverTLS(t *testing.T) {
+	files := testenv.NewCertificates(t)
+	certificate, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &collector{spans: map[string]*tracepb.Span{}, resource: map[string]string{}}
+	server := httptest.NewUnstartedServer(c)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	_, port, _ := strings.Cut(server.Listener.Addr().String(), ":")
+	traces := tracesTo(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://localhost:" + port, "OTEL_EXPORTER_OTLP_CERTIFICATE": files.CA,
+		"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": files.Cert, "OTEL_EXPORTER_OTLP_CLIENT_KEY": files.Key})
+	traces.Start("", engine.Operation{WorkflowType: "Signup"}).End(engine.Ending{})
+	if err := traces.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if len(c.requests) != 1 || len(c.spans) != 1 {
+		t.Errorf("%d requests, spans %v", len(c.requests), c.spans)
+	}
+}
+
+func TestSettingsOfTracesComeFirst(t *testing.T) {
+	const own, general = "OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"
+	env := map[string]string{
+		own + "ENDPOINT": "https://c/mine", general + "ENDPOINT": "https://d", own + "TIMEOUT": "1500", general + "TIMEOUT": "1",
+		own + "HEADERS": "x-a=1,x-b=%202", general + "HEADERS": "x-c=3", own + "COMPRESSION": "none", general + "COMPRESSION": "gzip",
+		own + "CERTIFICATE": "a.pem", general + "CERTIFICATE": "b.pem",
+	}
+	got, wanted, err := readOTLP(func(name string) string { return env[name] })
+	want := otlpSettings{url: "https://c/mine", timeout: 1500 * time.Millisecond, certificate: "a.pem", headers: map[string]string{"x-a": "1", "x-b": " 2"}}
+	if !wanted || err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("read %+v, %t, %v, want %+v", got, wanted, err, want)
+	}
+}
+
 func TestTracesAreAskedFor(t *testing.T) {
 	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	for _, tc := range []struct {
@@ -205,11 +247,15 @@ func TestTracesAreAskedFor(t *testing.T) {
 		{"no exporter", map[string]string{endpoint: "http://c:4318", "OTEL_TRACES_EXPORTER": "none"}, false, ""},
 		{"another exporter", map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"}, false, "write otlp or none"},
 		{"gRPC", map[string]string{endpoint: "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, false, "http/protobuf"},
+		{"the protocol that is spoken", map[string]string{endpoint: "http://c:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, true, ""},
 		{"no URL", map[string]string{endpoint: "user:secret@collector"}, false, "OTEL_EXPORTER_OTLP_ENDPOINT: write a URL"},
 		{"headers", map[string]string{endpoint: "http://c:4318", "OTEL_EXPORTER_OTLP_HEADERS": "secret"}, false, "name=value"},
 		{"timeout", map[string]string{endpoint: "http://c:4318", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}, false, "milliseconds"},
+		{"no timeout", map[string]string{endpoint: "http://c:4318", "OTEL_EXPORTER_OTLP_TIMEOUT": "0"}, false, "milliseconds"},
+		{"a header with a line break", map[string]string{endpoint: "http://c:4318", "OTEL_EXPORTER_OTLP_HEADERS": "secret=a%0Ab"}, false, "name=value"},
 		{"compression", map[string]string{endpoint: "http://c:4318", "OTEL_EXPORTER_OTLP_COMPRESSION": "br"}, false, "gzip or none"},
 		{"certificate", map[string]string{endpoint: "https://c:4318", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/does/not/exist"}, false, "OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		{"a certificate that is none", map[string]string{endpoint: "https://c:4318", "OTEL_EXPORTER_OTLP_CERTIFICATE": "traces_test.go"}, false, "holds no certificate"},
 		{"client key", map[string]string{endpoint: "https://c:4318", "OTEL_EXPORTER_OTLP_CLIENT_KEY": "/does/not/exist"}, false, "OTEL_EXPORTER_OTLP_CLIENT_KEY"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

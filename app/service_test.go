@@ -41,6 +41,7 @@ type execution struct {
 	State    string `json:"state"`
 	Outcome  string `json:"outcome"`
 	Attempt  int    `json:"attempt"`
+	Reason   string `json:"reason"`
 }
 
 // do sends one request and gives status and body.

@@ -40,8 +40,9 @@ func TestAuthentication(t *testing.T) {
 			if p := problemIn(t, w); w.Code != 401 || p.Code != domain.CodeUnauthorized || len(e.api.calls) > 0 {
 				t.Errorf("%d %s, calls %v", w.Code, w.Body, e.api.calls)
 			}
-			if !strings.HasPrefix(w.Header().Get("WWW-Authenticate"), "Bearer ") {
-				t.Errorf("WWW-Authenticate is %q", w.Header().Get("WWW-Authenticate"))
+			tried := strings.HasPrefix(tt.header, "Bearer")
+			if got := w.Header().Get("WWW-Authenticate"); !strings.HasPrefix(got, "Bearer ") || strings.Contains(got, `error="invalid_token"`) != tried {
+				t.Errorf("WWW-Authenticate is %q", got)
 			}
 			if strings.Contains(e.log.String(), testKey[:15]) {
 				t.Errorf("the log shows keys: %s", e.log)

@@ -87,7 +87,7 @@ func TestBulkAndSpeedrunArriveWhole(t *testing.T) {
 	e.api.answer = api.SpeedrunWorkflow200JSONResponse(speedrunView(engine.SpeedrunResult{Workflow: finished, StoppedBy: "finished",
 		Executions: []domain.Execution{{State: domain.ExecutionCompleted, Outcome: domain.OutcomeCompleted, ScheduledFor: someTime, CreatedAt: someTime}}}))
 	_, target, _ := strings.Cut(speedrun, " ")
-	if w := e.do("POST", target, `{"answers":{"a":[{"action":"complete","data":{"n":1.50}}]}}`); w.Code != 200 || !strings.Contains(w.Body.String(), `"stopped_by":"finished"`) {
+	if w := e.do("POST", target, `{"answers":{"a":[{"action":"complete","data":{"n":1.50}}]}}`); w.Code != 200 || !strings.Contains(w.Body.String(), `"stopped_by":"finished"`) || !strings.Contains(w.Body.String(), `"outcome":"completed"`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	asked := e.api.asked.(api.SpeedrunWorkflowRequestObject).Body

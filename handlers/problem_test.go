@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -96,6 +97,23 @@ func TestPanicsBecomeProblems(t *testing.T) {
 	if log := e.log.String(); !strings.Contains(log, "hunter2") || !strings.Contains(log, "handlers.(*fakeAPI)") {
 		t.Errorf("panic and stack are not in the log: %s", log)
 	}
+}
+
+// What has begun as an answer does not end as a problem.
+func TestAPanicInAnAnswerCutsItShort(t *testing.T) {
+	e := newEdge(t)
+	e.api.answer = halfAnswer{}
+	if w := e.do("GET", "/v1/endpoints/app", ""); w.Body.String() != `{"id":` || !strings.Contains(e.log.String(), "hunter2") {
+		t.Errorf("%d %s, and the log is %s", w.Code, w.Body, e.log)
+	}
+}
+
+type halfAnswer struct{}
+
+func (halfAnswer) VisitGetEndpointResponse(w http.ResponseWriter) error {
+	w.WriteHeader(http.StatusOK)
+	_, _ = io.WriteString(w, `{"id":`)
+	panic("hunter2")
 }
 
 // Nobody reads the answer then, or the server is ending; it must not look like a success.

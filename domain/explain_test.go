@@ -85,6 +85,8 @@ next b 2026-01-02T02:04:05Z overdue 1h0m0s`},
 		overdueBy(time.Hour)(r)
 		r.e.Attempt, r.e.Failures, r.e.Error = 1, 1, &ExecutionError{Code: ErrTimeout, Message: "m"}
 	}, facts(), `ready overdue_no_worker: The step b is overdue by 1h because no server`},
+	{"overdue beside a worker of other queues", "scheduled", overdueBy(time.Hour), facts(alive(), func() ServerFact { s := alive(); s.Queues = []string{"low"}; return s }()),
+		`ready overdue: The step b is overdue by 1h though nothing is ahead of it in the queue "default" on 2 live workers:`},
 	{"overdue in an unknown queue", "scheduled", func(r *row) { overdueBy(time.Minute)(r); r.e.Queue = "bulk" }, facts(alive()),
 		`ready overdue_unknown_queue: The step b is overdue by 1m; none of the 1 live worker lists its queue "bulk", so it runs as default.`},
 	{"performing", "executing", nil, facts(alive()),
@@ -95,6 +97,8 @@ skip: Leaves out the step b and goes on to c, which starts at 2026-01-02T03:14:0
 reattempt: Runs the step b again now, as a new step execution with all its attempts; an answer that comes late changes nothing.
 cancel: Ends the workflow as canceled; an answer that comes late changes nothing.
 finish: Ends the workflow as finished, whatever steps are left; an answer that comes late changes nothing.`},
+	{"performing just before the next but one heartbeat", "executing", nil, facts(func() ServerFact { s := alive(); s.HeartbeatAt = t0.Add(-9 * time.Second); return s }()),
+		`performing performing: The server host:1 has been performing the step b for 2s`},
 	{"performing on a silent server", "executing", nil, facts(func() ServerFact { s := alive(); s.HeartbeatAt = t0.Add(-12 * time.Second); return s }()),
 		`performing server_silent: The server host:1 performs the step b and has sent no heartbeat for 12s; once it is given up, another server takes the step over.`},
 	{"performing on a dead server", "executing", nil, facts(func() ServerFact { s := alive(); s.Dead = true; return s }()),
@@ -184,6 +188,8 @@ finish: Ends the workflow as finished, whatever steps are left.`},
 		`canceled canceled_by_call: A call canceled the workflow at 2026-01-02T03:04:04Z at the step b (reason: not wanted).`},
 	{"canceled by a call while a callback was awaited", "canceled", func(r *row) { r.e.Status = 202 }, facts(), `canceled canceled_by_call: A call`},
 	{"canceled by a call after a failure", "canceled", func(r *row) { r.e.State, r.e.Outcome = ExecutionFailed, OutcomeFailed }, facts(),
+		`canceled canceled_by_call: A call canceled the workflow at 2026-01-02T03:04:04Z at the step b.`},
+	{"canceled by a call after the answer pause", "canceled", func(r *row) { r.e.Outcome, r.e.Status = OutcomePaused, 200 }, facts(),
 		`canceled canceled_by_call: A call canceled the workflow at 2026-01-02T03:04:04Z at the step b.`},
 	{"canceled by an answer", "canceled", func(r *row) { r.e.Status, r.e.Reason = 200, "bounced" }, facts(),
 		`canceled canceled_by_answer: The answer to the step b canceled the workflow at 2026-01-02T03:04:04Z (reason: bounced).`},

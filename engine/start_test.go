@@ -36,9 +36,12 @@ func TestAFirstStepIsClaimedWithItsCreate(t *testing.T) {
 		if counted.n != 0 {
 			w.t.Errorf("the claim took %d commits of its own", counted.n)
 		}
-		for range 2 {
-			h = s.Settle(w.t.Context(), h, domain.Result{Answer: &domain.Answer{Action: domain.ActionComplete}, Status: 200}, true)
+		complete := domain.Result{Answer: &domain.Answer{Action: domain.ActionComplete}, Status: 200}
+		h = s.Settle(w.t.Context(), h, complete, true)
+		if second := h.Execution(); second.Fence == "" || second.Fence == x.Fence {
+			w.t.Errorf("the second step is claimed under the fence %q, the first one under %q", second.Fence, x.Fence)
 		}
+		s.Settle(w.t.Context(), h, complete, true)
 		w.awaitState(wf.ID, domain.WorkflowFinished)
 		if got := w.history(wf.ID); !slices.Equal(got, []string{"one completed/completed", "two completed/completed"}) {
 			w.t.Errorf("history is %q", got)

@@ -55,6 +55,7 @@ func TestDeletedSubjectLeavesNothing(t *testing.T) {
 		ctx := context.Background()
 		e := w.start()
 		w.define(e, "type: Fails\nretry: {max_attempts: 2, initial: PT0.01S}\nsteps: [{name: fail}]")
+		w.define(e, "type: Says\nsteps: [{name: say}]")
 		w.define(e, "type: Ends\nsteps: [{name: one}, {name: two}]")
 		w.define(e, "type: Waits\nsteps: [{name: later, wait: P1D}]")
 		w.define(e, "type: Flies\nsteps: [{name: fly}]")
@@ -66,6 +67,7 @@ func TestDeletedSubjectLeavesNothing(t *testing.T) {
 			w.receiver.on("fail", func(rw http.ResponseWriter, _ *http.Request) {
 				http.Error(rw, "the answer about "+subject, http.StatusInternalServerError)
 			})
+			w.receiver.on("say", says(`{"action":"fail","error":{"message":"no `+subject+`","backtrace":"in `+subject+`"}}`))
 			w.receiver.on("one", says(`{"reason":"because of `+subject+`","data":{"more":"`+subject+`"}}`))
 			w.receiver.on("fly", func(rw http.ResponseWriter, _ *http.Request) {
 				flying <- struct{}{}
@@ -74,10 +76,11 @@ func TestDeletedSubjectLeavesNothing(t *testing.T) {
 			if _, _, err := e.PutSubject(ctx, "User", subject, json.RawMessage(`{"name":"`+subject+`"}`)); err != nil {
 				t.Fatal(err)
 			}
-			for _, typ := range []string{"Fails", "Ends", "Waits", "Flies"} {
+			for _, typ := range []string{"Fails", "Says", "Ends", "Waits", "Flies"} {
 				mine[subject+typ] = w.createAbout(e, typ, subject).ID
 			}
 			w.awaitState(mine[subject+"Fails"], domain.WorkflowPaused)
+			w.awaitState(mine[subject+"Says"], domain.WorkflowPaused)
 			w.awaitState(mine[subject+"Ends"], domain.WorkflowFinished)
 			<-flying
 			if _, err := e.Control(ctx, mine[subject+"Waits"], domain.Command{Verb: domain.VerbPause, Reason: "asked by " + subject}, nil); err != nil {
@@ -101,7 +104,7 @@ func TestDeletedSubjectLeavesNothing(t *testing.T) {
 			t.Errorf("the other subject had\n%s\nand has\n%s", linesWith(before, bystander), linesWith(after, bystander))
 		}
 		pseudonyms := map[string]bool{}
-		for _, typ := range []string{"Fails", "Ends", "Waits", "Flies"} {
+		for _, typ := range []string{"Fails", "Says", "Ends", "Waits", "Flies"} {
 			row, err := w.store.Workflow(ctx, mine[personal+typ])
 			if err != nil {
 				t.Fatal(err)
@@ -136,6 +139,11 @@ func TestWhatComesAfterADeletionIsUntouched(t *testing.T) {
 		const many = 230 // more than a batch
 		for range many - 1 {
 			w.createAbout(e, "Waits", personal)
+		}
+		multiple := true
+		namesake, err := e.Create(ctx, engine.CreateRequest{Type: "Waits", SubjectType: "Order", SubjectID: personal, AllowMultiple: &multiple})
+		if err != nil {
+			t.Fatal(err)
 		}
 		// The mark of a decision goes too.
 		if _, err := e.PatchData(ctx, w.createAbout(e, "Waits", personal).ID, []byte(`{"a": 1}`)); err != nil {
@@ -176,7 +184,11 @@ func TestWhatComesAfterADeletionIsUntouched(t *testing.T) {
 		if err != nil || len(ours) != many {
 			t.Errorf("%d workflows are erased, want %d (%v)", len(ours), many, err)
 		}
-		row, err := w.store.Workflow(ctx, later.ID)
+		row, err := w.store.Workflow(ctx, namesake.Workflow.ID)
+		if err != nil || row.Workflow.State != domain.WorkflowReady || row.Workflow.SubjectID != personal {
+			t.Errorf("the workflow of another type of subject is %+v, %v", row.Workflow, err)
+		}
+		row, err = w.store.Workflow(ctx, later.ID)
 		if err != nil || row.Workflow.State != domain.WorkflowReady || row.Workflow.SubjectID != personal || len(row.Workflow.Data) < 5 {
 			t.Errorf("the later workflow is %+v, %v", row.Workflow, err)
 		}

@@ -1,6 +1,9 @@
 package queue
 
-import "testing"
+import (
+	"testing"
+	"testing/synctest"
+)
 
 func TestASaturatedReceiverHoldsNoSlot(t *testing.T) {
 	l := NewReadyList(Config{})
@@ -46,6 +49,25 @@ func TestAUnitIsFreeBeforeItsWorkerIs(t *testing.T) {
 	second.Free()
 	take(t, l)
 	nothing(t, l)
+}
+
+// A worker that waits is given what a freed unit lets run, at once and not with the next event.
+func TestAFreedUnitWakesAWorker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewReadyList(Config{})
+		defer l.Close()
+		offer(t, l, call(1, "a", 1), call(2, "a", 1))
+		first := take(t, l)
+		got := blockedWorker(t.Context(), l)
+		first.Free()
+		synctest.Wait()
+		if len(got) != 1 {
+			t.Fatal("the worker still waits")
+		}
+		if second := <-got; second.err != nil || number(second.slot.Item) != 2 {
+			t.Errorf("the worker got %+v", second)
+		}
+	})
 }
 
 func TestALowLimitIsNotStarvedByAHighOne(t *testing.T) {

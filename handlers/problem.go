@@ -50,7 +50,7 @@ func (p problems) write(w http.ResponseWriter, r *http.Request, err error) {
 			"code", kind.Code, "error", err)
 	}
 	if wroteAlready(w) {
-		return // the headers are out; all that is left is to end the response short
+		panic(http.ErrAbortHandler) // half an answer must not look whole: net/http closes the connection
 	}
 	body := problemOf(e)
 	text, err := json.Marshal(body)

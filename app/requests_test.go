@@ -3,7 +3,6 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,28 +25,10 @@ type shownWorkflow struct {
 	} `json:"current_execution"`
 }
 
-// keyed sends a request with an Idempotency-Key, "" for none, and gives the status, the headers and the body.
+// keyed is exchange outside of the contract's check.
 func (c client) keyed(t *testing.T, key, method, path, body string) (int, http.Header, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, c.base+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+c.key)
-	if key != "" {
-		req.Header.Set("Idempotency-Key", key)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, resp.Header, string(text)
+	return c.exchange(t, http.DefaultClient, key, method, path, body)
 }
 
 // startWaiting is a service with a definition whose steps all wait for a day, and two API keys.

@@ -58,6 +58,13 @@ func (c client) checked(t *testing.T, method, path, body string) (int, string) {
 
 func (c client) send(t *testing.T, caller *http.Client, method, path, body string) (int, string) {
 	t.Helper()
+	status, _, text := c.exchange(t, caller, "", method, path, body)
+	return status, text
+}
+
+// exchange sends a request with an Idempotency-Key, "" for none, and gives the status, the headers and the body.
+func (c client) exchange(t *testing.T, caller *http.Client, key, method, path, body string) (int, http.Header, string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, strings.NewReader(body))
@@ -70,6 +77,9 @@ func (c client) send(t *testing.T, caller *http.Client, method, path, body strin
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
 	resp, err := caller.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +89,7 @@ func (c client) send(t *testing.T, caller *http.Client, method, path, body strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(text)
+	return resp.StatusCode, resp.Header, string(text)
 }
 
 // call is do for a request that has to succeed with this status; it reads the answer into out.
